@@ -1,0 +1,127 @@
+"""The text of a new `config/hub.toml`, written by `ihub init`; `config/hub.example.toml` is the same text."""
+
+HUB_TOML = """\
+# interaction-hub settings.
+#
+# - Lines that begin with "# " and a key are examples: remove the "# " to use them. Values shown are the defaults
+#   unless the comment says otherwise.
+# - Secrets never stand in this file. Give them by reference, from the environment or from a file:
+#       token = { env = "HUBSPOT_TOKEN" }        token = { file = "/run/secrets/hubspot_token" }
+# - Every setting can also come from the environment, which wins over this file: HUB_, the section, two underscores,
+#   the key. Lists are separated by commas. With _FILE at the end, the value is read from the file named:
+#       HUB_OWN__DOMAINS=acme.example,acme.example.org
+#       HUB_CONNECTIONS__HUBSPOT__SETTINGS__TOKEN_FILE=/run/secrets/hubspot_token
+# - Relative paths count from this file's folder, or from the one above it if that folder is called "config".
+# - `ihub check` reads this file, names every mistake with line and field, and tries each connection.
+
+[hub]
+# Everything the hub keeps: database, keys, scheduler. Back this folder up.
+# data_dir = "data"
+# SQLite needs nothing. For PostgreSQL, put the whole URL with its password into an environment variable:
+# database = { env = "HUB_DATABASE_URL" }
+# debug, info, warning or error.
+# log_level = "info"
+# For times on screen and for cron lines below; stored times are UTC.
+# timezone = "UTC"
+
+[own]
+# Who "we" are. Decides what is inbound, outbound or internal, and who is never a customer. Fill this in first.
+# Your mail domains, each with everything below it.
+# domains = ["acme.example"]
+# Own people's addresses at other domains, and shared addresses there.
+# addresses = ["founder@mail.example"]
+# Mailing lists whose mail is conversation with customers; without this it counts as bulk mail.
+# lists = ["users@lists.acme.example"]
+# Names of own people, where mail does not show them.
+# people = { "ana@acme.example" = "Ana Silva" }
+
+[capture]
+# What is stored at all. Decided before anything is written; what is left out is counted with its rule.
+# Mail among own people only: "exclude" or "keep".
+# internal = "exclude"
+# Newsletters and other mass mail, by its standard headers: "exclude", "keep" or "metadata" (who and when only).
+# bulk = "exclude"
+# Automatic answers and bounces: "exclude" or "keep".
+# auto = "exclude"
+# Never stored: these addresses, these domains with everything below them, mail with these labels.
+# block_addresses = ["doctor@clinic.example"]
+# block_domains = ["bank.example"]
+# block_labels = ["legal"]
+# Mail with one of these labels is personal: never stored, counted as private.
+# private_labels = ["private", "personal"]
+# Store who and when, never the text: for everybody, or for some domains.
+# metadata_only = false
+# metadata_only_domains = ["lawyers.example"]
+# Opt-in: store only mail with this label.
+# require_label = "crm"
+
+[identity]
+# Added to the built-in lists: domains that give mailboxes to anybody (never a company), and names in front of the @
+# that are a desk and not a person.
+# free_domains_extra = ["city-mail.example"]
+# role_localparts_extra = ["front-desk"]
+# ana+news@... is ana@...; at Gmail, a.na@ is ana@.
+# strip_plus = true
+# gmail_dots = true
+
+[contacts]
+# Who becomes a contact at the system of record: "all" is every external person with an interaction, "replied_to"
+# only people somebody of yours has written to, "none" creates nobody and files under existing contacts only.
+# create = "all"
+
+[system_of_record]
+# The connection that holds the one timeline; without it nothing is pushed.
+# connection = "hubspot"
+# Push nothing older than a date or a span. Without it, everything.
+# push_since = "365 days"
+# What to push, out of "person", "organization", "interaction" and "task".
+# push = ["person", "organization", "interaction"]
+# "manual": `ihub plan` shows the changes and `ihub apply` makes them. "auto": after every sync, up to the brake.
+# approve = "manual"
+# The brake: a plan that changes more than this share of what is there, or more than this many, waits for a person.
+# brake_percent = 5
+# brake_count = 50
+
+[schedule]
+# For connections without their own: "30 seconds", "5 minutes", "2 hours", "1 day" ...
+# every = "5 minutes"
+# ... or, instead, five cron fields: minute, hour, day of month, month, day of week.
+# cron = "*/15 7-19 * * mon-fri"
+# Connections synced at the same time.
+# concurrency = 4
+
+# Connections: one section for each account, under a name of your choice (lower-case letters, digits, underscores).
+# All of them take:
+#   connector   which connector; `ihub connectors` lists them
+#   enabled     false switches it off and keeps what was stored
+#   every, cron its own schedule
+#   since       how far back the first sync reads: a date or a span; everything if left out
+#   streams     only these of its streams; all if left out
+# and, under settings, what the connector itself needs (its README has the steps).
+
+# Gmail, one mailbox, with an OAuth client of your own.
+# [connections.gmail]
+# connector = "gmail"
+# every = "5 minutes"
+# since = "365 days"
+# [connections.gmail.settings]
+# mailbox = "sales@acme.example"
+# client_id = "1234567890-abc.apps.example"
+# client_secret = { env = "GMAIL_CLIENT_SECRET" }
+# refresh_token = { env = "GMAIL_REFRESH_TOKEN" }
+
+# HubSpot, with a service key or the token of a private app.
+# [connections.hubspot]
+# connector = "hubspot"
+# every = "10 minutes"
+# [connections.hubspot.settings]
+# token = { env = "HUBSPOT_TOKEN" }
+
+# A mailbox file or folder: mbox, Maildir or a Takeout archive. `ihub import mail FILE` needs no section here.
+# [connections.archive]
+# connector = "mailfile"
+# enabled = true
+# cron = "0 6 * * *"
+# [connections.archive.settings]
+# path = "mail/archive.mbox"
+"""

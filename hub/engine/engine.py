@@ -1,0 +1,374 @@
+"""The engine: opens the hub, knows its connections, runs one from start to end. No scheduler in here.
+
+One `Engine` per process. `sync(name)` never raises for a vendor's trouble: it answers with a status, an exit code
+and lines for people. Leases make two workers on one connection impossible.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import sqlalchemy as sa
+
+from hub import identity, settings as config
+from hub.api import AuthError, Clock, Connector, HubError, PermissionMatrix, Services
+from hub.engine import status as st
+from hub.engine.page import StreamRun
+from hub.engine.pull import StreamResult, pull_stream
+from hub.landing import Brake, CapturePolicy
+from hub.own import Own
+from hub.plugins import Registry
+from hub.plugins import load as load_plugins
+from hub.store import LeaseLost, Secrets, Store, StoreLedger, StoreTokens, acquire, instant_or_none, micros, release, renew
+from hub.store import tables as t
+
+log = logging.getLogger("hub.engine")
+LEASE_TTL = timedelta(seconds=60)
+CHECK_EVERY = timedelta(days=1)
+
+
+@dataclass
+class SyncResult:
+    """How one connection's sync ended. exit_code as in docs/cli.md; lines say it to a person."""
+
+    connection: str
+    status: str
+    exit_code: int
+    streams: list[StreamResult] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    detail: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "connection": self.connection, "status": self.status, "exit_code": self.exit_code, "detail": self.detail,
+            "streams": [
+                {"stream": s.stream, "status": s.status, "detail": s.detail, "requests": s.requests, **s.books.to_dict()}
+                for s in self.streams
+            ],
+        }  # fmt: skip
+
+
+class Engine:
+    """Build with `Engine.open(settings)`. `clock` and `transport` are for tests."""
+
+    def __init__(
+        self, settings: config.Settings, store: Store, registry: Registry, *, clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None, patience_s: float = 90.0,
+    ) -> None:  # fmt: skip
+        self.settings = settings
+        self.store = store
+        self.registry = registry
+        self.clock = clock or Clock()
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self.secrets = Secrets(store, _secret_keys())
+        self.patience_s = patience_s
+        self._transport = transport
+        self._mappers: dict[int, StreamRun] = {}
+
+    @classmethod
+    def open(cls, settings: config.Settings, **kwargs: Any) -> "Engine":
+        """Raises ConfigError when the database cannot be opened."""
+        return cls(settings, Store.open(settings.hub.database_url), load_plugins(), **kwargs)
+
+    def close(self) -> None:
+        self.store.close()
+
+    # --- connections --------------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """Enabled connections, in the order of the configuration."""
+        return [name for name, c in self.settings.connections.items() if c.enabled]
+
+    def connector(self, name: str) -> Connector[Any]:
+        """The connection's connector, built from its settings. Raises ConfigError naming field and file."""
+        connection = self.settings.connections.get(name)
+        if connection is None:
+            known = list(self.settings.connections)
+            near = config.did_you_mean(name, known)
+            hint = f"; did you mean {near!r}?" if near else f"; there are: {', '.join(known) or 'none yet'}"
+            from hub.api import ConfigError
+
+            raise ConfigError(f"there is no connection {name!r}{hint}")
+        cls = self.registry.get(connection.connector)
+        values = config.connector_settings(connection, cls.settings_model)
+        row = self._row(name)
+        services = Services(
+            account=f"{connection.connector}:{row['account_id'] or name}", clock=self.clock,
+            tokens=StoreTokens(self.store, self.secrets, name, self.clock), ledger=StoreLedger(self.store),
+            transport=self._transport, patience_s=self.patience_s,
+        )  # fmt: skip
+        return cls(values, services)
+
+    def _row(self, name: str) -> dict[str, Any]:
+        """The connection's row, made on first sight."""
+        with self.store.read() as c:
+            row = c.execute(sa.select(t.connection).where(t.connection.c.name == name)).mappings().first()
+        if row is not None:
+            return dict(row)
+        with self.store.write() as c:
+            connector = self.settings.connections[name].connector
+            c.execute(sa.insert(t.connection).values(name=name, connector=connector))
+        return self._row(name)
+
+    def _stream_row(self, connection_id: int, name: str) -> int:
+        where = (t.stream.c.connection_id == connection_id, t.stream.c.name == name)
+        with self.store.read() as c:
+            found = c.execute(sa.select(t.stream.c.id).where(*where)).scalar()
+        if found is not None:
+            return int(found)
+        with self.store.write() as c:
+            row = sa.insert(t.stream).values(connection_id=connection_id, name=name).returning(t.stream.c.id)
+            return int(c.execute(row).scalar_one())
+
+    def own(self) -> Own:
+        """Us: the configuration, the accounts' send-as addresses, and the people the tools call their own users."""
+        s = self.settings.own
+        with self.store.read() as c:
+            listed = c.execute(sa.select(t.connection.c.own_identities)).scalars().all()
+            users = c.execute(
+                sa.select(t.identifier.c.value)
+                .join(t.party, t.party.c.id == t.identifier.c.party_id)
+                .where(t.party.c.kind == "own", t.identifier.c.scheme == "email")
+            ).scalars()
+            addresses = {a.lower() for text in listed for a in json.loads(text)} | set(users)
+        known = Own(frozenset(s.domains), frozenset(s.addresses), frozenset(s.lists))
+        return known.plus(frozenset(a for a in addresses if known.side(a) == "external"))
+
+    def policy(self, own: Own) -> CapturePolicy:
+        s = self.settings.capture
+        return CapturePolicy(
+            own=own, internal=s.internal, bulk=s.bulk, auto=s.auto, block_addresses=frozenset(s.block_addresses),
+            block_domains=frozenset(s.block_domains), block_labels=frozenset(s.block_labels),
+            private_labels=frozenset(s.private_labels), require_label=s.require_label, metadata_only=s.metadata_only,
+            metadata_only_domains=frozenset(s.metadata_only_domains),
+        )  # fmt: skip
+
+    def rules(self, own: Own) -> identity.Rules:
+        s = self.settings.identity
+        return identity.Rules(
+            own=own, free_domains=identity.free_domains() | frozenset(s.free_domains_extra),
+            role_localparts=identity.role_localparts() | frozenset(s.role_localparts_extra), strip_plus=s.strip_plus,
+            gmail_dots=s.gmail_dots,
+        )  # fmt: skip
+
+    # --- one connection -----------------------------------------------------------------------------------------
+
+    async def check(self, name: str) -> PermissionMatrix:
+        """Ask the connector to prove its permissions; remembers the account and its own addresses."""
+        connector = self.connector(name)
+        try:
+            matrix = await connector.check()
+        finally:
+            await connector.aclose()
+        values = {
+            "account_id": matrix.account_id, "label": matrix.label, "checked_at": micros(self.clock.now()),
+            "own_identities": json.dumps(sorted(matrix.own_identities)),
+            "capabilities": json.dumps(sorted(matrix.capabilities)),
+        }  # fmt: skip
+        with self.store.write() as c:
+            c.execute(sa.update(t.connection).where(t.connection.c.name == name).values(**values))
+        return matrix
+
+    async def sync(
+        self, name: str, *, streams: Sequence[str] = (), census: bool | None = None,
+        progress: Callable[[StreamRun], None] | None = None,
+    ) -> SyncResult:  # fmt: skip
+        """Pull everything new of one connection. Never raises for the vendor's trouble or a wrong setting."""
+        try:
+            async with self.lease(f"connection:{name}") as fence:
+                if fence is None:
+                    return SyncResult(name, st.HEALTHY, st.OK, detail="another worker is running it")
+                return await self._sync(name, fence, streams, census)
+        except LeaseLost as exc:
+            return SyncResult(name, st.DEGRADED, st.PARTLY, detail=str(exc), lines=[f"{name}: {exc}"])
+        except HubError as exc:
+            status, code = (st.RECONNECT, st.REAUTH) if isinstance(exc, AuthError) else (st.BROKEN, st.USAGE)
+            return SyncResult(name, status, code, detail=str(exc), lines=[f"{name}: {exc}"])
+        finally:
+            self._planned(name)
+
+    async def _sync(self, name: str, fence: int, streams: Sequence[str], census: bool | None) -> SyncResult:
+        row = self._row(name)
+        now = self.clock.now()
+        checked = instant_or_none(row["checked_at"])
+        if checked is None or now - checked > CHECK_EVERY:
+            try:
+                await self.check(name)
+            except AuthError as exc:
+                return await self._refused(name, row["id"], str(exc))
+            except HubError as exc:
+                log.warning("%s: check failed, going on: %s", name, exc)
+            row = self._row(name)
+        connector = self.connector(name)
+        settings = self.settings.connections[name]
+        brake = Brake(self.settings.system_of_record.brake_percent, self.settings.system_of_record.brake_count)
+        wanted = streams or settings.streams or [s.name for s in connector.manifest.streams]
+        results: list[StreamResult] = []
+        try:
+            from hub.engine.replay import judge_again
+
+            for stream in wanted:
+                run = self._run(name, row["id"], connector, stream, fence, "pull")
+                await judge_again(run, self.clock)
+                result = await pull_stream(run, self.clock, settings.since_at(now), brake, census)
+                results.append(result)
+                if result.status == st.RECONNECT:
+                    break
+        finally:
+            await connector.aclose()
+        statuses = [r.status for r in results]
+        code = st.exit_code(statuses, any(r.has_drift for r in results))
+        lines = [line(name, r) for r in results]
+        return SyncResult(name, st.worst(statuses), code, results, lines)
+
+    async def _refused(self, name: str, connection_id: int, detail: str) -> SyncResult:
+        """Sign-in is dead: every stream of the connection says so, one issue is open."""
+        now = micros(self.clock.now())
+        connector = self.connector(name)
+        run = self._run(name, connection_id, connector, connector.manifest.streams[0].name, 0, "pull")
+        from hub.engine import issues
+
+        issues.report(run, self.clock.now(), "sign-in", detail, whole_connection=True)
+        values = {"status": st.RECONNECT, "detail": detail, "last_try_at": now}
+        with self.store.write() as c:
+            c.execute(sa.update(t.stream).where(t.stream.c.connection_id == connection_id).values(**values))
+            ended = {"status": st.RECONNECT, "error": detail, "ended_at": now}
+            c.execute(sa.update(t.run).where(t.run.c.id == run.run_id).values(**ended))
+        await connector.aclose()
+        return SyncResult(name, st.RECONNECT, st.REAUTH, detail=detail, lines=[f"{name}: needs-reconnect: {detail}"])
+
+    def _run(
+        self, name: str, connection_id: int, connector: Connector[Any], stream: str, fence: int, kind: str
+    ) -> StreamRun:
+        stream_id = self._stream_row(connection_id, stream)
+        own = self.own()
+        started = sa.insert(t.run).values(
+            connection_id=connection_id, stream_id=stream_id, kind=kind, started_at=micros(self.clock.now()), fence=fence
+        )
+        with self.store.write() as c:
+            run_id = int(c.execute(started.returning(t.run.c.id)).scalar_one())
+        return StreamRun(
+            self.store, connector, name, connection_id, stream, stream_id, run_id, self.policy(own), self.rules(own),
+            f"connection:{name}", fence, LEASE_TTL, self._sibling,
+        )  # fmt: skip
+
+    def _sibling(self, stream_id: int) -> StreamRun:
+        """Somebody else's stream, for mapping only: when its record now gives an interaction's content."""
+        if stream_id not in self._mappers:
+            with self.store.read() as c:
+                joined = sa.select(t.connection.c.id, t.connection.c.name, t.stream.c.name).join(
+                    t.stream, t.stream.c.connection_id == t.connection.c.id
+                )
+                connection_id, name, stream = c.execute(joined.where(t.stream.c.id == stream_id)).one()
+            own = self.own()
+            self._mappers[stream_id] = StreamRun(
+                self.store, self.connector(name), name, connection_id, stream, stream_id, 0, self.policy(own),
+                self.rules(own), "", 0, LEASE_TTL, self._sibling,
+            )  # fmt: skip
+        return self._mappers[stream_id]
+
+    # --- leases and schedules -----------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[int | None]:
+        """The lease's fence while we hold it, kept by a heartbeat; None when somebody else has it."""
+        holder = f"{self.holder}:{uuid4().hex[:8]}"
+        fence = acquire(self.store, name, holder, self.clock.now(), LEASE_TTL)
+        if fence is None:
+            yield None
+            return
+        beat = asyncio.create_task(self._heartbeat(name, fence))
+        try:
+            yield fence
+        finally:
+            beat.cancel()
+            release(self.store, name, fence)
+
+    async def _heartbeat(self, name: str, fence: int) -> None:
+        while True:
+            await asyncio.sleep(LEASE_TTL.total_seconds() / 3)
+            try:
+                await asyncio.to_thread(self._beat, name, fence)
+            except LeaseLost:
+                return
+
+    def _beat(self, name: str, fence: int) -> None:
+        with self.store.write() as c:
+            renew(c, name, fence, self.clock.now(), LEASE_TTL)
+
+    def due(self, now: datetime) -> list[str]:
+        """Connections whose time has come and that nobody is running."""
+        due = []
+        with self.store.read() as c:
+            rows = {r["name"]: r for r in c.execute(sa.select(t.connection)).mappings()}
+            leased = set(
+                c.execute(sa.select(t.lease.c.name).where(t.lease.c.expires_at > micros(now))).scalars()
+            )
+        for name in self.names():
+            row = rows.get(name)
+            if f"connection:{name}" in leased or (row and row["is_paused"]):
+                continue
+            if row is None or row["next_at"] is None or row["next_at"] <= micros(now):
+                due.append(name)
+        return due
+
+    def _planned(self, name: str) -> None:
+        """Note when the connection is due next, counted from the time it was due, so that no tick drifts."""
+        if name not in self.settings.connections:
+            return
+        now = self.clock.now()
+        schedule = self.settings.schedule_of(name)
+        row = self._row(name)
+        last = instant_or_none(row["next_at"]) or now
+        following = schedule.next_after(last, self.settings.hub.zone)
+        if following <= now:
+            following = schedule.next_after(now, self.settings.hub.zone)
+        values = {"next_at": micros(following), "last_run_at": micros(now)}
+        with self.store.write() as c:
+            c.execute(sa.update(t.connection).where(t.connection.c.name == name).values(**values))
+
+    def schedule_report(self, since: datetime) -> dict[str, int]:
+        """Ticks that were due, runs made, ticks missed, and runs that overlapped (none may), since an instant."""
+        now = self.clock.now()
+        due = run = missed = doubled = 0
+        with self.store.read() as c:
+            for name in self.names():
+                row = c.execute(sa.select(t.connection.c.id).where(t.connection.c.name == name)).scalar()
+                query = sa.select(t.run.c.fence, sa.func.min(t.run.c.started_at), sa.func.max(t.run.c.ended_at)).where(
+                    t.run.c.connection_id == row, t.run.c.started_at >= micros(since), t.run.c.kind == "pull"
+                )
+                spans = sorted((a, b or a) for _, a, b in c.execute(query.group_by(t.run.c.fence)))
+                every = self.settings.schedule_of(name).every or timedelta(0)
+                ticks = int((now - since) / every) + 1 if every else len(spans)
+                due += ticks
+                run += len(spans)
+                missed += max(0, ticks - len(spans))
+                doubled += sum(1 for (_, end), (start, _) in zip(spans, spans[1:], strict=False) if start < end)
+        return {"due": due, "run": run, "missed": missed, "doubled": doubled}
+
+
+def line(name: str, r: StreamResult) -> str:
+    """One stream's outcome as one line."""
+    b = r.books
+    parts = [f"{n} {d}" for d, n in b.counts.items() if n]
+    books = f"{b.seen} seen" + (f" = {' + '.join(parts)}" if parts else "")
+    return f"{name}/{r.stream}: {r.status}: {books}" + (f" ({r.detail})" if r.detail else "")
+
+
+def _secret_keys() -> list[str]:
+    """Keys from HUB_SECRET_KEY or the file named by HUB_SECRET_KEY_FILE: newest first, separated by white space."""
+    if value := os.environ.get("HUB_SECRET_KEY"):
+        return value.split()
+    if path := os.environ.get("HUB_SECRET_KEY_FILE"):
+        with open(path, encoding="utf-8") as file:
+            return file.read().split()
+    return []

@@ -1,0 +1,350 @@
+"""One page through every room, in one transaction: landing, identity, reconcile, books and cursor together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub import identity, landing, reconcile
+from hub.api import (
+    Connector, Consent, Deal, Entity, Identifier, Interaction, Note, Organization, Page, Person, RawRecord,
+    RecordRejected, Redirect, Service, Task, Ticket, Tombstone, Unmapped,
+)  # fmt: skip
+from hub.landing import Books, CapturePolicy, Disposition, Held, Landing
+from hub.store import Store, chunks, digest, micros, put, renew, unpack
+from hub.store import tables as t
+
+Item = Deal | Task | Ticket | Service | Note | Consent
+ITEM_KINDS = {Deal: "deal", Task: "task", Ticket: "ticket", Service: "service", Note: "note", Consent: "consent"}
+
+
+@dataclass
+class StreamRun:
+    """What a run on one stream carries along: who we are, what is allowed, the lease, the books."""
+
+    store: Store
+    connector: Connector[Any]
+    connection: str
+    connection_id: int
+    stream: str
+    stream_id: int
+    run_id: int
+    policy: CapturePolicy
+    rules: identity.Rules
+    lease: str
+    fence: int
+    ttl: timedelta
+    sibling: "Callable[[int], StreamRun]"
+    sweep: int = 0
+    books: Books = field(default_factory=Books)
+    pages: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def policy_digest(self) -> bytes:
+        return self.policy.digest()
+
+
+@dataclass(slots=True)
+class _Work:
+    """One record on its way: what it maps to and what is to be kept of it."""
+
+    raw: RawRecord
+    row: Landing
+    interaction: Interaction | None = None
+    parties: list[Person | Organization] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    redirects: list[Redirect] = field(default_factory=list)
+    is_tombstone: bool = False
+    is_metadata_only: bool = False
+
+
+def take(run: StreamRun, page: Page, now: datetime, cursor: dict[str, Any] | None) -> Books:
+    """Store a page. `cursor`: columns of the stream row to set in the same transaction, or None.
+
+    Raises LeaseLost when another worker took the stream over; nothing is kept then.
+    """
+    with run.store.read() as c:
+        known = landing.held(c, run.stream_id, [r.external_id for r in page.records])
+    books = Books(seen=len(page.records))
+    policy = run.policy_digest
+    work: dict[str, _Work] = {}
+    touched: list[int] = []
+    for raw in page.records:
+        if raw.external_id in work:
+            books.enter("unchanged", "repeated")
+        fingerprint = digest(raw.body)
+        held = known.get(raw.external_id)
+        if held and held.hash == fingerprint and held.policy == policy and not held.is_gone and held.disposition != "failed":
+            touched.append(held.id)
+            books.enter("unchanged")
+            continue
+        work[raw.external_id] = _map(run, raw, fingerprint, policy, "updated" if held else "new")
+    with run.store.write() as c:
+        renew(c, run.lease, run.fence, now, run.ttl)
+        landing.touch(c, touched, run.sweep, micros(now))
+        _store(run, c, list(work.values()), known, books, now)
+        _named(run, c, page, books, now)
+        _note(run, c, books, cursor)
+    run.books = run.books.plus(books)
+    run.pages += 1
+    return books
+
+
+def _map(run: StreamRun, raw: RawRecord, fingerprint: bytes, policy: bytes, standing: Disposition) -> _Work:
+    """Map one record and let the capture policy judge it. A failure is the record's, never the page's."""
+    row = Landing(raw.external_id, fingerprint, standing, policy=policy, body=raw.body)
+    work = _Work(raw, row)
+    try:
+        for entity in run.connector.to_canonical(run.stream, raw):
+            _sort(run, work, entity)
+    except RecordRejected as exc:
+        return _failed(work, str(exc))
+    except Exception as exc:  # a mapper's bug must cost one record, not the stream: it is reported as one
+        return _failed(work, f"{type(exc).__name__} in the connector's mapping: {exc}")
+    return work
+
+
+def _failed(work: _Work, reason: str) -> _Work:
+    row = work.row
+    row.disposition, row.failure, row.body = "failed", reason, work.raw.body
+    return _Work(work.raw, row)
+
+
+def _sort(run: StreamRun, work: _Work, entity: Entity) -> None:
+    row = work.row
+    if isinstance(entity, Interaction):
+        at = entity.occurred_at or entity.changed_at
+        row.occurred_at = micros(at) if at else None
+        verdict = landing.judge(run.policy, entity)
+        if verdict.action in {"exclude", "private"}:
+            row.disposition = "excluded" if verdict.action == "exclude" else "private"
+            row.rule, row.body = verdict.rule, None
+            return
+        if verdict.action == "metadata":
+            entity, row.rule, row.body = landing.without_content(entity), verdict.rule, None
+            work.is_metadata_only = True
+        work.interaction = entity
+    elif isinstance(entity, Person | Organization):
+        work.parties.append(entity)
+    elif isinstance(entity, Tombstone):
+        work.is_tombstone = True
+        row.disposition, row.rule, row.body = "deleted", "at source", None
+    elif isinstance(entity, Redirect):
+        work.redirects.append(entity)
+    elif isinstance(entity, Unmapped):
+        row.disposition, row.rule, row.body = "excluded", entity.reason[:64], None
+    else:
+        work.items.append(entity)
+
+
+def _store(
+    run: StreamRun, c: Connection, work: list[_Work], known: dict[str, Held], books: Books, now: datetime
+) -> None:
+    ids = landing.land(c, run.stream_id, [w.row for w in work], known, run.sweep, micros(now))
+    leaving = [
+        ids[w.raw.external_id]
+        for w in work
+        if w.interaction is None and not w.parties and not w.items and w.raw.external_id in known
+    ]
+    _leave(run, c, leaving, now)
+    for w in work:
+        if w.is_tombstone:
+            landing.mark_gone(c, [ids[w.raw.external_id]], "at source", micros(now))
+    final: dict[int, tuple[Disposition, str]] = {}
+    _parties(run, c, [(ids[w.raw.external_id], w) for w in work if w.parties], final, now)
+    _interactions(run, c, [(ids[w.raw.external_id], w) for w in work if w.interaction], final, now)
+    _items(run, c, [(ids[w.raw.external_id], w) for w in work if w.items], now)
+    changed = []
+    for w in work:
+        rid = ids[w.raw.external_id]
+        disposition, rule = final.get(rid, (w.row.disposition, w.row.rule))
+        books.enter(disposition, rule)
+        if disposition != w.row.disposition and disposition != "unchanged":
+            changed.append({"rid": rid, "disposition": disposition, "rule": rule})
+    if changed:
+        c.execute(sa.update(t.record).where(t.record.c.id == sa.bindparam("rid")), changed)
+
+
+def _parties(
+    run: StreamRun, c: Connection, work: list[tuple[int, _Work]], final: dict[int, tuple[Disposition, str]], now: datetime
+) -> None:
+    if not work:
+        return
+    records = [(rid, _with_absorbed(e, w.redirects)) for rid, w in work for e in w.parties]
+    _, moved, echoes = identity.observe(c, records, run.rules, now)
+    for rid in echoes:
+        final[rid] = ("duplicate", "echo")
+    if moved:
+        reconcile.follow(c, [m.loser for m in moved] + [m.winner for m in moved], now)
+    absorbed = [r for _, w in work for r in w.redirects]
+    if absorbed:
+        gone = landing.held(c, run.stream_id, [r.external_id for r in absorbed])
+        landing.mark_gone(c, [h.id for h in gone.values() if not h.is_gone], "merged at source", micros(now))
+        for r in absorbed:
+            where = (t.record.c.stream_id == run.stream_id, t.record.c.external_id == r.external_id)
+            c.execute(sa.update(t.record).where(*where).values(redirect_to=r.into))
+
+
+def _with_absorbed(entity: Person | Organization, redirects: list[Redirect]) -> Person | Organization:
+    """Ids that the vendor merged into this record name the same party from now on."""
+    extra = [
+        Identifier(i.scheme, r.external_id) for r in redirects for i in entity.identifiers if i.value == r.into
+    ]
+    return msgspec.structs.replace(entity, identifiers=(*entity.identifiers, *extra)) if extra else entity
+
+
+def _interactions(
+    run: StreamRun, c: Connection, work: list[tuple[int, _Work]], final: dict[int, tuple[Disposition, str]], now: datetime
+) -> None:
+    if not work:
+        return
+    page = [(rid, w.interaction, w.is_metadata_only) for rid, w in work if w.interaction]
+    _remap(run, c, _reconcile(run, c, page, final, now), now)
+
+
+def _reconcile(
+    run: StreamRun, c: Connection, page: Sequence[tuple[int, Interaction, bool]],
+    final: dict[int, tuple[Disposition, str]], now: datetime,
+) -> list[int]:  # fmt: skip
+    """Identity and reconcile for landed interactions; fills in dispositions, returns records to map again."""
+    names: dict[Identifier, str] = {}
+    lists: set[str] = set()
+    for _, e, _ in page:
+        for p in e.participants:
+            if len(p.name) > len(names.get(p.identifier, "")):
+                names[p.identifier] = p.name
+            else:
+                names.setdefault(p.identifier, "")
+        if e.owner:
+            names.setdefault(e.owner, "")
+        lists.update(s[5:] for s in e.signals if s.startswith("list:"))
+    who = identity.resolve(c, names, run.rules, now, frozenset(lists))
+    prefix = f"{run.connection}/{run.stream}/"
+    mapped = [
+        reconcile.Mapped(rid, prefix + e.external_id, e, who, is_metadata_only)
+        for rid, e, is_metadata_only in page
+    ]
+    outcomes, again = reconcile.apply(c, mapped, run.rules.own, now)
+    for outcome in outcomes:
+        if outcome.what == "echo":
+            final[outcome.record_id] = ("duplicate", "echo")
+        elif outcome.what == "duplicate":
+            final[outcome.record_id] = ("duplicate", "same interaction")
+        elif outcome.what == "unchanged":
+            final[outcome.record_id] = ("unchanged", "same content")
+    return again
+
+
+def _remap(run: StreamRun, c: Connection, record_ids: Sequence[int], now: datetime) -> None:
+    """Map records again whose content is now the one shown, from their raw form, with their own connector."""
+    query = sa.select(t.record.c.stream_id, t.record.c.id, t.record.c.external_id, t.raw.c.codec, t.raw.c.body)
+    query = query.join(t.raw, t.raw.c.record_id == t.record.c.id)
+    streams: dict[int, list[tuple[int, RawRecord]]] = {}
+    for part in chunks(list(record_ids)):
+        for stream_id, rid, ext, codec, data in c.execute(query.where(t.record.c.id.in_(part))):
+            streams.setdefault(stream_id, []).append((rid, RawRecord(ext, unpack(codec, data))))
+    for stream_id, records in streams.items():
+        other = run if stream_id == run.stream_id else run.sibling(stream_id)
+        work = [(rid, _map(other, raw, b"", b"", "updated")) for rid, raw in records]
+        page = [(rid, w.interaction, w.is_metadata_only) for rid, w in work if w.interaction]
+        _reconcile(other, c, page, {}, now)
+
+
+def _items(run: StreamRun, c: Connection, work: list[tuple[int, _Work]], now: datetime) -> None:
+    if not work:
+        return
+    named: dict[Identifier, str] = {}
+    for _, w in work:
+        for e in w.items:
+            for i in filter(None, (*_about(e), _owner(e))):
+                named.setdefault(i, "")
+    who = identity.resolve(c, named, run.rules, now)
+    rows, people = [], []
+    for rid, w in work:
+        for e in w.items:
+            owner = _owner(e)
+            due = getattr(e, "due_at", None) or getattr(e, "closes_at", None)
+            rows.append({
+                "record_id": rid, "kind": ITEM_KINDS[type(e)], "title": str(getattr(e, "title", ""))[:998],
+                "state": str(getattr(e, "stage", "") or getattr(e, "state", ""))[:64],
+                "is_closed": bool(getattr(e, "is_done", False) or getattr(e, "is_closed", False)),
+                "due_at": micros(due) if due else None, "url": getattr(e, "url", ""),
+                "owner_identifier_id": who[owner].identifier_id if owner else None,
+                "entity": msgspec.json.encode(e), "gone_at": None,
+            })  # fmt: skip
+            people += [{"record_id": rid, "identifier_id": who[i].identifier_id} for i in dict.fromkeys(_about(e))]
+    for part in chunks([r["record_id"] for r in rows]):
+        c.execute(sa.delete(t.item_party).where(t.item_party.c.record_id.in_(part)))
+    put(c, t.item, rows)
+    put(c, t.item_party, [dict(x) for x in {tuple(p.items()) for p in people}])
+
+
+def _owner(e: Item) -> Identifier | None:
+    return None if isinstance(e, Consent) else e.owner
+
+
+def _about(e: Item) -> tuple[Identifier, ...]:
+    return (e.identifier,) if isinstance(e, Consent) else e.about
+
+
+def _leave(run: StreamRun, c: Connection, record_ids: Sequence[int], now: datetime) -> None:
+    """Take what these records gave off the timeline."""
+    if not record_ids:
+        return
+    _, again = reconcile.remove(c, record_ids, now)
+    for part in chunks(list(record_ids)):
+        c.execute(sa.update(t.item).where(t.item.c.record_id.in_(part)).values(gone_at=micros(now)))
+    _remap(run, c, again, now)
+
+
+def delete(run: StreamRun, c: Connection, record_ids: Sequence[int], rule: str, now: datetime) -> None:
+    """Records whose source is gone for good: off the timeline, raw form dropped, the row kept as memory."""
+    _leave(run, c, record_ids, now)
+    landing.mark_gone(c, record_ids, rule, micros(now))
+
+
+def _named(run: StreamRun, c: Connection, page: Page, books: Books, now: datetime) -> None:
+    """Ids without records: seen again, gone at the vendor, or named and not given."""
+    if page.also_seen:
+        known = landing.held(c, run.stream_id, page.also_seen)
+        landing.touch(c, [h.id for h in known.values()], run.sweep, micros(now))
+        books.seen += len(known)
+        books.enter("unchanged", "", len(known))
+    if page.gone:
+        known = landing.held(c, run.stream_id, page.gone)
+        going = [h.id for h in known.values() if not h.is_gone]
+        delete(run, c, going, "at source", now)
+        unique = len(set(page.gone))
+        books.seen += unique
+        books.enter("deleted", "at source", len(going))
+        books.enter("unchanged", "was never held or already gone", unique - len(going))
+    for gap in page.gaps:
+        books.seen += 1
+        if gap.reason == "gone":
+            books.enter("deleted", "before it could be read")
+            continue
+        known = landing.held(c, run.stream_id, [gap.external_id])
+        row = Landing(gap.external_id, b"", "failed", failure=f"the vendor did not give it: {gap.reason}")
+        if gap.external_id not in known:
+            landing.land(c, run.stream_id, [row], known, run.sweep, micros(now))
+        books.enter("failed", gap.reason[:60])
+
+
+def _note(run: StreamRun, c: Connection, books: Books, cursor: dict[str, Any] | None) -> None:
+    """The run's row and the stream's cursor, in the page's transaction."""
+    total = run.books.plus(books)
+    c.execute(
+        sa.update(t.run)
+        .where(t.run.c.id == run.run_id)
+        .values(
+            seen=total.seen, books=msgspec.json.encode(total.to_dict()).decode(), pages=run.pages + 1,
+            requests=run.connector.http.requests, units=run.connector.http.budget.spent,
+        )
+    )  # fmt: skip
+    if cursor is not None:
+        c.execute(sa.update(t.stream).where(t.stream.c.id == run.stream_id).values(**cursor))

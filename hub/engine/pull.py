@@ -1,0 +1,285 @@
+"""Pulling one stream: pages to the end, deletions reconciled, the census taken, every trouble given its status."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from hub import landing
+from hub.api import (
+    AuthError, Clock, ContractBroken, CursorExpired, HubError, Page, Pull, RateLimited, ScopeError, Transient, Window,
+)  # fmt: skip
+from hub.engine import issues
+from hub.engine import status as st
+from hub.engine.page import StreamRun, delete, take
+from hub.landing import Brake, Books
+from hub.store import LeaseLost, chunks, instant, instant_or_none, micros
+from hub.store import tables as t
+
+log = logging.getLogger("hub.engine")
+CENSUS_EVERY = timedelta(days=1)
+RESYNC_AT_MOST = timedelta(days=1)
+
+
+@dataclass
+class StreamResult:
+    """How a stream's run ended. has_drift: the census or a brake found something a person should see."""
+
+    stream: str
+    status: str
+    detail: str = ""
+    books: Books = field(default_factory=Books)
+    has_drift: bool = False
+    requests: int = 0
+
+
+async def pull_stream(run: StreamRun, clock: Clock, since: datetime | None, brake: Brake, census: bool | None) -> StreamResult:
+    """Run the stream to its end. Never raises for the vendor's trouble; LeaseLost and our own bugs go through.
+
+    census: True takes one now, False never, None when the last one is older than a day.
+    """
+    before = run.connector.http.requests
+    result = StreamResult(run.stream, st.HEALTHY)
+    try:
+        await _pull(run, clock, since, brake, result)
+        if not run.books.is_balanced:
+            result.status, result.detail = st.BROKEN, "the books of this run do not balance"
+        with run.store.read() as c:
+            holds = landing.open_holds(c, run.stream_id)
+        if holds and result.status == st.HEALTHY:
+            result.status, result.detail, result.has_drift = st.DEGRADED, str(holds[0]["detail"]), True
+        await take_census(run, clock, result, census)
+    except LeaseLost:
+        raise
+    except RateLimited as exc:
+        until = exc.until or clock.now() + timedelta(seconds=exc.retry_after_s or 60)
+        result.status, result.detail = st.WAITING, f"the vendor's limit is reached until {until:%Y-%m-%d %H:%M} UTC"
+        _save(run, {"waiting_until": micros(until)})
+    except AuthError as exc:
+        result.status, result.detail = st.RECONNECT, str(exc)
+        issues.report(run, clock.now(), "sign-in", str(exc), whole_connection=True)
+    except ScopeError as exc:
+        result.status, result.detail = st.DEGRADED, str(exc)
+        issues.report(run, clock.now(), "permission", str(exc))
+    except Transient as exc:
+        result.status, result.detail = st.DEGRADED, str(exc)
+        issues.report(run, clock.now(), "unreachable", str(exc))
+    except ContractBroken as exc:
+        result.status, result.detail = st.BROKEN, str(exc)
+        issues.report(run, clock.now(), "unknown answer", str(exc))
+    except HubError as exc:
+        result.status, result.detail = st.BROKEN, str(exc)
+        issues.report(run, clock.now(), type(exc).__name__, str(exc))
+    result.books = run.books
+    result.requests = run.connector.http.requests - before
+    _finish(run, clock.now(), result)
+    return result
+
+
+async def _pull(run: StreamRun, clock: Clock, since: datetime | None, brake: Brake, result: StreamResult) -> None:
+    row = _row(run)
+    if row["is_sweeping"] == 0 and row["cursor"] is None:
+        row = _begin(run, row, since)
+    elif _is_earlier(since, instant_or_none(row["window_since"]), row):
+        row = _begin(run, row, since)  # more history is wanted than was read: enumerate again
+    for attempt in (1, 2):
+        run.sweep = row["sweep"]
+        pull = Pull(
+            run.stream, row["cursor"], Window(since=instant_or_none(row["window_since"])), held=_held_bodies(run)
+        )
+        try:
+            async for page in run.connector.pull(pull):
+                await _page(run, clock, page, brake, result)
+            return
+        except CursorExpired as exc:
+            now = clock.now()
+            last = instant_or_none(row["expired_at"])
+            if attempt == 2 or (last is not None and now - last < RESYNC_AT_MOST):
+                issues.report(run, now, "cursor keeps expiring", str(exc))
+                if attempt == 2:
+                    raise ContractBroken("the vendor's cursor expired again right after a full enumeration") from exc
+                result.status = st.DEGRADED
+                due = (last or now) + RESYNC_AT_MOST
+                result.detail = (
+                    "the cursor expired twice within a day; the next full enumeration is due "
+                    f"{due:%Y-%m-%d %H:%M} UTC"
+                )
+                return
+            log.warning("%s/%s: cursor expired, enumerating everything again", run.connection, run.stream)
+            row = _begin(run, row, since, expired_at=micros(now))
+
+
+def _is_earlier(since: datetime | None, pinned: datetime | None, row: Mapping[str, Any]) -> bool:
+    if row["backfilled_at"] is None or pinned is None:
+        return False
+    return since is None or since < pinned - timedelta(days=2)
+
+
+def _begin(run: StreamRun, row: Mapping[str, Any], since: datetime | None, **more: Any) -> dict[str, Any]:
+    """A full enumeration starts: its number tells afterwards which records it did not name."""
+    pinned = row["window_since"]
+    if row["cursor"] is None or pinned is None or since is None or micros(since) < pinned:
+        pinned = micros(since) if since else None
+    values = {"cursor": None, "sweep": row["sweep"] + 1, "is_sweeping": True, "window_since": pinned, **more}
+    _save(run, values)
+    return {**row, **values}
+
+
+def _held_bodies(run: StreamRun) -> Any:
+    def held(ids: Sequence[str]) -> Mapping[str, bytes]:
+        with run.store.read() as c:
+            return landing.bodies(c, run.stream_id, ids)
+
+    return held
+
+
+async def _page(run: StreamRun, clock: Clock, page: Page, brake: Brake, result: StreamResult) -> None:
+    now = clock.now()
+    ends_sweep = page.is_full and page.is_last
+    cursor: dict[str, Any] = {"cursor": page.cursor}
+    if page.total is not None:
+        cursor["total"] = page.total
+    if not ends_sweep:
+        await asyncio.to_thread(take, run, page, now, cursor)
+        return
+    # The enumeration's end is stored only after what it did not name has been dealt with.
+    await asyncio.to_thread(take, run, page, now, None)
+    await _end_sweep(run, clock, brake, result)
+    _save(run, {**cursor, "is_sweeping": False, "backfilled_at": micros(clock.now())})
+
+
+async def _end_sweep(run: StreamRun, clock: Clock, brake: Brake, result: StreamResult) -> None:
+    """Records that a complete enumeration did not name: held when many, else asked for one by one."""
+    row = _row(run)
+    with run.store.read() as c:
+        missing = landing.unseen(c, run.stream_id, run.sweep, row["window_since"])
+        standing = landing.live_count(c, run.stream_id)
+    if not missing:
+        return
+    if brake.holds(len(missing), standing):
+        detail = f"{len(missing)} of {standing} records are no longer listed: nothing removed until somebody says so"
+        with run.store.write() as c:
+            landing.open_hold(c, "mass_delete", run.stream_id, [ext for _, ext in missing], detail, micros(clock.now()))
+        result.status, result.detail, result.has_drift = st.DEGRADED, detail, True
+        issues.report(run, clock.now(), "many records vanished", detail)
+        return
+    await confirm_gone(run, clock, missing)
+
+
+async def confirm_gone(run: StreamRun, clock: Clock, missing: Sequence[tuple[int, str]]) -> int:
+    """Ask for each missing record: what still answers stays (and is read), the rest is deleted. Returns deletions."""
+    gone = 0
+    for part in chunks(list(missing), 100):
+        ids = [ext for _, ext in part]
+        try:
+            alive = await run.connector.fetch(run.stream, ids)
+        except NotImplementedError:
+            alive = []
+        found = {r.external_id for r in alive}
+        going = [rid for rid, ext in part if ext not in found]
+        now = clock.now()
+        if alive:
+            await asyncio.to_thread(take, run, Page(records=alive, cursor=""), now, None)
+        with run.store.write() as c:
+            delete(run, c, going, "missing at source", now)
+        run.books.seen += len(going)
+        run.books.enter("deleted", "missing at source", len(going))
+        gone += len(going)
+    return gone
+
+
+async def take_census(run: StreamRun, clock: Clock, result: StreamResult, wanted: bool | None) -> None:
+    """Count the source independently and name what we do not hold; what can be fetched is fetched."""
+    declared = run.connector.manifest.stream(run.stream).census
+    if wanted is False or declared == "none" or result.status != st.HEALTHY:
+        return
+    now = clock.now()
+    if wanted is None:
+        with run.store.read() as c:
+            last = c.execute(sa.select(sa.func.max(t.census.c.taken_at)).where(t.census.c.stream_id == run.stream_id)).scalar()
+        if last is not None and now - instant(last) < CENSUS_EVERY:
+            return
+    row = _row(run)
+    window = Window(since=instant_or_none(row["window_since"]), until=None)
+    counted = await run.connector.census(run.stream, window)
+    if counted is None:
+        return
+    missing: list[str] = []
+    surplus: list[str] = []
+    with run.store.read() as c:
+        live = sa.and_(t.record.c.stream_id == run.stream_id, t.record.c.gone_at.is_(None))
+        if counted.ids is not None:
+            ours = set(c.execute(sa.select(t.record.c.external_id).where(live)).scalars())
+            missing, surplus = sorted(counted.ids - ours), sorted(ours - counted.ids)
+            at_source, held = len(counted.ids), len(counted.ids & ours)
+        else:
+            held = int(c.execute(sa.select(sa.func.count()).where(live)).scalar_one())
+            at_source = counted.count or 0
+    repaired = await _repair(run, clock, missing)
+    still = [ext for ext in missing if ext not in repaired]
+    explained = {"fetched after the census named them": len(repaired)} if repaired else {}
+    with run.store.write() as c:
+        c.execute(sa.insert(t.census).values(
+            stream_id=run.stream_id, since=row["window_since"], until=None, taken_at=micros(now), at_source=at_source,
+            held=held, missing=_json(missing[:10000]), surplus=_json(surplus[:10000]), explained=_json(explained),
+        ))  # fmt: skip
+    if missing or (counted.ids is None and at_source > held):
+        short = len(missing) or at_source - held
+        result.has_drift = True
+        detail = f"census: {short} of {at_source} records at the source had not come through the change feed"
+        if repaired:
+            detail += f"; {len(repaired)} fetched now"
+        result.detail = detail
+        if still or counted.ids is None:
+            result.status = st.DEGRADED
+        issues.report(run, now, "census gap", detail)
+    elif result.status == st.HEALTHY:
+        issues.close(run, now, "census gap")
+
+
+async def _repair(run: StreamRun, clock: Clock, missing: Sequence[str]) -> set[str]:
+    repaired: set[str] = set()
+    for part in chunks(list(missing), 100):
+        try:
+            found = await run.connector.fetch(run.stream, part)
+        except NotImplementedError:
+            break
+        await asyncio.to_thread(take, run, Page(records=found, cursor=""), clock.now(), None)
+        repaired |= {r.external_id for r in found}
+    return repaired
+
+
+def _finish(run: StreamRun, now: datetime, result: StreamResult) -> None:
+    values: dict[str, Any] = {"status": result.status, "detail": result.detail[:2000], "last_try_at": micros(now)}
+    if result.status == st.HEALTHY:
+        values |= {"last_good_at": micros(now), "waiting_until": None}
+        for cause in ("sign-in", "permission", "unreachable", "unknown answer", "many records vanished"):
+            issues.close(run, now, cause)
+    _save(run, values)
+    ended = {
+        "ended_at": micros(now), "status": result.status, "error": "" if result.status == st.HEALTHY else result.detail,
+        "seen": run.books.seen, "books": _json(run.books.to_dict()), "requests": run.connector.http.requests,
+        "units": run.connector.http.budget.spent,
+    }  # fmt: skip
+    with run.store.write() as c:
+        c.execute(sa.update(t.run).where(t.run.c.id == run.run_id).values(**ended))
+
+
+def _row(run: StreamRun) -> dict[str, Any]:
+    with run.store.read() as c:
+        return dict(c.execute(sa.select(t.stream).where(t.stream.c.id == run.stream_id)).mappings().one())
+
+
+def _save(run: StreamRun, values: dict[str, Any]) -> None:
+    with run.store.write() as c:
+        c.execute(sa.update(t.stream).where(t.stream.c.id == run.stream_id).values(**values))
+
+
+def _json(value: object) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)

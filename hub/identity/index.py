@@ -1,0 +1,239 @@
+"""The working set of one page: identifiers and parties loaded in bulk, changed in memory, written in bulk."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.api import Identifier
+from hub.identity import normal
+from hub.own import Own, is_no_reply
+from hub.store import add_ids, chunks, micros, short_id
+from hub.store.tables import identifier, party
+
+PERSONAL = "personal"
+NAME_FROM_MAIL, NAME_FROM_RECORD = 1, 3
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The deterministic rules' settings: who we are, and which words and domains are nobody's own."""
+
+    own: Own = field(default_factory=Own)
+    free_domains: frozenset[str] = field(default_factory=normal.free_domains)
+    role_localparts: frozenset[str] = field(default_factory=normal.role_localparts)
+    strip_plus: bool = True
+    gmail_dots: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class PartyRow:
+    id: int | None
+    public_id: str
+    kind: str
+    name: str = ""
+    name_rank: int = 0
+    organization: "PartyRow | None" = None
+    organization_id: int | None = None
+    owner_identifier_id: int | None = None
+    is_changed: bool = False
+
+    def rename(self, name: str, rank: int) -> None:
+        """Take the better name: the higher rank, then the fuller one, then the alphabet (never the arrival order)."""
+        name = " ".join(name.split())[:512]
+        if not name or "@" in name:
+            return
+        mine = (self.name_rank, " " in self.name, len(self.name) if self.name_rank < 2 else 0, self.name)
+        if (rank, " " in name, len(name) if rank < 2 else 0, name) > mine:
+            self.name, self.name_rank, self.is_changed = name, rank, True
+
+
+@dataclass(slots=True, eq=False)
+class IdentifierRow:
+    id: int | None
+    scheme: str
+    value: str
+    match: str
+    sharing: str
+    party: PartyRow
+    is_changed: bool = False
+
+
+Key = tuple[str, str]
+
+
+class Index:
+    """Use within one transaction: `load`, then ask and change, then `flush`."""
+
+    def __init__(self, c: Connection, rules: Rules, lists: frozenset[str], now: datetime) -> None:
+        self._c = c
+        self._rules = rules
+        self._lists = lists | rules.own.lists
+        self._now = micros(now)
+        self._rows: dict[Key, IdentifierRow] = {}
+        self._by_match: dict[Key, IdentifierRow] = {}
+        self._parties: dict[int, PartyRow] = {}
+        self._new_parties: list[PartyRow] = []
+        self._new_rows: list[IdentifierRow] = []
+
+    def key(self, given: Identifier) -> Key:
+        """The normalised (scheme, value) under which an identifier is one row."""
+        scheme, value = given.scheme, given.value
+        if scheme == "email":
+            value = normal.email(value)
+        elif scheme == "phone":
+            value = normal.phone(value)
+        elif scheme == "domain":
+            value = value.strip().lower().removeprefix("www.")
+        return scheme, value[:512]
+
+    def load(self, keys: Iterable[Key]) -> None:
+        """Read these identifiers, those that match them, and their parties."""
+        wanted: dict[str, set[str]] = {}
+        for scheme, value in keys:
+            if (scheme, value) not in self._rows:
+                wanted.setdefault(scheme, set()).add(value)
+        for scheme, values in wanted.items():
+            matches = {self._match(scheme, v) for v in values}
+            for part in chunks(sorted(matches)):
+                self._read(sa.and_(identifier.c.scheme == scheme, identifier.c.match_value.in_(part)))
+
+    def _read(self, where: Any) -> None:
+        joined = sa.select(
+            identifier.c.id, identifier.c.scheme, identifier.c.value, identifier.c.match_value, identifier.c.sharing,
+            party.c.id, party.c.public_id, party.c.kind, party.c.name, party.c.name_rank, party.c.organization_id,
+            party.c.owner_identifier_id,
+        ).join(party, party.c.id == identifier.c.party_id)  # fmt: skip
+        for row in self._c.execute(joined.where(where).order_by(identifier.c.id)):
+            ident_id, scheme, value, match, sharing, party_id, public, kind, name, rank, org_id, owner_id = row
+            who = self._parties.get(party_id)
+            if who is None:
+                who = PartyRow(party_id, public, kind, name, rank, None, org_id, owner_id)
+                self._parties[party_id] = who
+            self._remember(IdentifierRow(ident_id, scheme, value, match, sharing, who))
+
+    def _remember(self, row: IdentifierRow) -> None:
+        self._rows.setdefault((row.scheme, row.value), row)
+        if row.sharing in {PERSONAL, "id", "domain"}:
+            self._by_match.setdefault((row.scheme, row.match), row)
+
+    def _match(self, scheme: str, value: str) -> str:
+        if scheme == "email":
+            return normal.email_match(value, strip_plus=self._rules.strip_plus, gmail_dots=self._rules.gmail_dots)
+        return value
+
+    def sharing(self, scheme: str, value: str) -> str:
+        """How many people may stand behind an identifier: only `personal` ones are ever merge keys."""
+        if scheme == "domain":
+            return "domain"
+        if scheme == "phone":
+            return "unknown"
+        if scheme != "email":
+            return "id"
+        if value in self._lists:
+            return "list"
+        if is_no_reply(value):
+            return "no_reply"
+        local = value.partition("@")[0].partition("+")[0]
+        side = self._rules.own.side(value)
+        if local in self._rules.role_localparts:
+            return "own_role" if side == "own" else "role"
+        return "own" if side == "own" else PERSONAL
+
+    def find(self, key: Key) -> IdentifierRow | None:
+        """The identifier, or the one that matches it; None when both are unknown."""
+        found = self._rows.get(key)
+        if found is None and self.sharing(*key) in {PERSONAL, "id", "domain"}:
+            found = self._by_match.get((key[0], self._match(*key)))
+        return found
+
+    def attach(self, key: Key, who: PartyRow) -> IdentifierRow:
+        """The identifier's row, made to belong to `who` when it is new."""
+        row = self._rows.get(key)
+        if row is None:
+            row = IdentifierRow(None, key[0], key[1], self._match(*key), self.sharing(*key), who)
+            self._new_rows.append(row)
+            self._remember(row)
+        return row
+
+    def ensure(self, key: Key) -> IdentifierRow:
+        """The identifier's row, with a party of the right kind made for it when it is new."""
+        row = self._rows.get(key)
+        if row is not None:
+            if row.scheme == "email" and row.sharing == PERSONAL and row.value in self._lists:
+                row.sharing, row.is_changed = "list", True  # it turned out to be a mailing list
+                row.party.kind, row.party.organization_id, row.party.is_changed = "mailbox", None, True
+            return row
+        match = self.find(key)
+        return self.attach(key, match.party if match else self._party_for(key))
+
+    def _party_for(self, key: Key) -> PartyRow:
+        scheme, value = key
+        sharing = self.sharing(scheme, value)
+        kind = {"own": "own", PERSONAL: "person", "domain": "organization"}.get(sharing, "mailbox")
+        if sharing in {"id", "unknown"}:
+            kind = "person"
+        seed = self._match(scheme, value) if sharing == PERSONAL else value
+        who = self.new_party(kind, (scheme, seed))
+        if scheme == "email" and sharing in {PERSONAL, "role"}:
+            who.organization = self.organization(value.rpartition("@")[2])
+        return who
+
+    def new_party(self, kind: str, seed: Key) -> PartyRow:
+        who = PartyRow(None, short_id("p", kind, *seed), kind)
+        self._new_parties.append(who)
+        return who
+
+    def organization(self, host: str) -> PartyRow | None:
+        """The organization behind a mail domain; None for free-mail, own and unregistrable domains."""
+        domain = normal.registrable_domain(host)
+        if not domain or domain in self._rules.free_domains or host in self._rules.free_domains:
+            return None
+        if self._rules.own.has_domain(host) or self._rules.own.has_domain(domain):
+            return None
+        return self.ensure(("domain", domain)).party
+
+    def domains_of(self, keys: Iterable[Key]) -> list[Key]:
+        """The domain identifiers that `ensure` may need for these addresses."""
+        found = {normal.registrable_domain(v.rpartition("@")[2]) for s, v in keys if s == "email"}
+        return [("domain", d) for d in found if d]
+
+    def changed(self, who: PartyRow) -> None:
+        who.is_changed = True
+
+    def flush(self) -> None:
+        """Write everything new and changed. Parties first, organizations before their people."""
+        for is_org in (True, False):
+            batch = [p for p in self._new_parties if (p.kind == "organization") is is_org]
+            rows = [self._party_values(p) for p in batch]
+            for p, new_id in zip(batch, add_ids(self._c, party, rows), strict=True):
+                p.id, p.is_changed = new_id, False
+                self._parties[new_id] = p
+        identifiers = [
+            {"scheme": r.scheme, "value": r.value, "match_value": r.match, "sharing": r.sharing, "party_id": r.party.id}
+            for r in self._new_rows
+        ]
+        for r, new_id in zip(self._new_rows, add_ids(self._c, identifier, identifiers), strict=True):
+            r.id = new_id
+        for r in self._rows.values():
+            if r.is_changed:
+                values = {"sharing": r.sharing, "party_id": r.party.id}
+                self._c.execute(sa.update(identifier).where(identifier.c.id == r.id).values(values))
+                r.is_changed = False
+        for p in self._parties.values():
+            if p.is_changed:
+                values = {k: v for k, v in self._party_values(p).items() if k not in {"created_at", "public_id"}}
+                self._c.execute(sa.update(party).where(party.c.id == p.id).values(values))
+                p.is_changed = False
+        self._new_parties.clear()
+        self._new_rows.clear()
+
+    def _party_values(self, p: PartyRow) -> dict[str, Any]:
+        return {
+            "public_id": p.public_id, "kind": p.kind, "name": p.name, "name_rank": p.name_rank,
+            "organization_id": p.organization.id if p.organization else p.organization_id,
+            "owner_identifier_id": p.owner_identifier_id, "created_at": self._now, "changed_at": self._now,
+        }  # fmt: skip

@@ -1,0 +1,250 @@
+"""Deterministic identity: which party stands behind each identifier of a page, and behind each party record.
+
+The rules, all of them: the same normalised personal address is the same person; one vendor record is one person,
+so the personal addresses it lists are too; a vendor id and our own key name exactly one party; role, list,
+no-reply and phone identifiers are never merge keys; free-mail and own domains never make an organization.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.api import Identifier, Organization, Person
+from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, Index, Key, PartyRow, Rules
+from hub.store import add, chunks, micros, put
+from hub.store import tables as t
+
+HUB_KEY = "hub-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """An identifier's standing: its row, its party, and that party's organization (0: none)."""
+
+    identifier_id: int
+    party_id: int
+    organization_id: int
+    kind: str
+    sharing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Everything of `loser` now answers to `winner` (party ids)."""
+
+    loser: int
+    winner: int
+
+
+def resolve(
+    c: Connection, named: Mapping[Identifier, str], rules: Rules, now: datetime, lists: frozenset[str] = frozenset()
+) -> dict[Identifier, Who]:
+    """Parties for all identifiers a page mentions, made where unknown. Values of `named` are display names."""
+    index = Index(c, rules, lists, now)
+    keys = {given: index.key(given) for given in named}
+    index.load(keys.values())
+    index.load(index.domains_of(k for k in keys.values() if index.find(k) is None))
+    rows = {}
+    for given in sorted(named):
+        row = index.ensure(keys[given])
+        rows[given] = row
+        if row.sharing in {"personal", "own"}:
+            row.party.rename(named[given], NAME_FROM_MAIL)
+    index.flush()
+    return {
+        given: Who(_known(r.id), _known(r.party.id), _org_id(r.party), r.party.kind, r.sharing)
+        for given, r in rows.items()
+    }
+
+
+def observe(
+    c: Connection,
+    records: Iterable[tuple[int, Person | Organization]],
+    rules: Rules,
+    now: datetime,
+) -> tuple[dict[int, int], list[Moved], set[int]]:
+    """Take party records of the tools in: (record id, entity) pairs.
+
+    Returns record id -> party id, the merges this caused, and the records that are echoes of our own writes.
+    """
+    records = list(records)
+    index = Index(c, rules, frozenset(), now)
+    keys = {rid: _keys(index, entity) for rid, entity in records}
+    index.load(k for ks in keys.values() for k in ks)
+    index.load(index.domains_of(k for ks in keys.values() for k in ks))
+    extra = [index.key(i) for _, e in records for i in _references(e)]
+    index.load(extra)
+    ours = _by_public_id(c, index, [v for ks in keys.values() for s, v in ks if s == HUB_KEY])
+    party_of: dict[int, PartyRow] = {}
+    moved: list[Moved] = []
+    echoes: set[int] = set()
+    for rid, entity in records:
+        who, merged = _party(c, index, entity, keys[rid], ours, micros(now))
+        moved += merged
+        if any(s == HUB_KEY for s, _ in keys[rid]):
+            echoes.add(rid)
+        for key in keys[rid]:
+            if key[0] != HUB_KEY:
+                index.attach(key, who)
+        who.rename(entity.name, NAME_FROM_RECORD)
+        _relations(index, entity, who)
+        party_of[rid] = who
+    index.flush()
+    _write(c, index, records, keys, party_of, micros(now))
+    return {rid: _known(p.id) for rid, p in party_of.items()}, moved, echoes
+
+
+def _keys(index: Index, entity: Person | Organization) -> list[Key]:
+    return list(dict.fromkeys(index.key(i) for i in entity.identifiers if i.value.strip()))
+
+
+def _references(entity: Person | Organization) -> list[Identifier]:
+    found = list(entity.organizations) if isinstance(entity, Person) else []
+    return [*found, entity.owner] if entity.owner else found
+
+
+def _by_public_id(c: Connection, index: Index, public_ids: list[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for part in chunks(sorted(set(public_ids))):
+        rows = c.execute(sa.select(t.party.c.public_id, t.identifier.c.scheme, t.identifier.c.value).join(
+            t.identifier, t.identifier.c.party_id == t.party.c.id).where(t.party.c.public_id.in_(part)))  # fmt: skip
+        keys = [(public, (scheme, value)) for public, scheme, value in rows]
+        index.load(k for _, k in keys)
+        for public, key in keys:
+            row = index.find(key)
+            if row and row.party.id is not None:
+                found[public] = row.party.id
+    return found
+
+
+def _party(
+    c: Connection, index: Index, entity: Person | Organization, keys: list[Key], ours: dict[str, int], now: int
+) -> tuple[PartyRow, list[Moved]]:
+    """The one party a record stands for; several known ones are joined, the oldest staying."""
+    is_org = isinstance(entity, Organization)
+    found: list[PartyRow] = []
+    for key in keys:
+        if key[0] == HUB_KEY:
+            if key[1] in ours:
+                found.append(index._parties[ours[key[1]]])
+            continue
+        if key[0] == "phone" or (is_org and key[0] == "email"):
+            continue
+        row = index.find(key)
+        if row is not None and (row.sharing in {"personal", "own", "id", "domain"}):
+            found.append(row.party)
+    parties = list({id(p): p for p in found if (p.kind == "organization") is is_org}.values())
+    if not parties:
+        return _new(index, entity, keys), []
+    winner = min(parties, key=lambda p: p.id or 1 << 62)
+    moved = []
+    for loser in parties:
+        if loser is not winner:
+            moved += _join(c, index, winner, loser, entity, now)
+    if isinstance(entity, Person) and entity.is_own and winner.kind == "person":
+        winner.kind, winner.is_changed = "own", True
+    return winner, moved
+
+
+def _new(index: Index, entity: Person | Organization, keys: list[Key]) -> PartyRow:
+    usable = [k for k in keys if k[0] not in {HUB_KEY, "phone"}] or keys
+    seed = next((k for k in usable if k[0] in {"email", "domain"}), usable[0] if usable else ("record", entity.external_id))
+    if isinstance(entity, Organization):
+        return index.new_party("organization", seed)
+    if seed[0] == "email":
+        return index.ensure(seed).party if index.sharing(*seed) in {"personal", "own"} else index.new_party(
+            "own" if entity.is_own else "person", ("record", f"{entity.external_id}:{seed[1]}")
+        )  # fmt: skip
+    return index.new_party("own" if entity.is_own else "person", seed)
+
+
+def _join(
+    c: Connection, index: Index, winner: PartyRow, loser: PartyRow, entity: Person | Organization, now: int
+) -> list[Moved]:
+    for row in index._rows.values():
+        if row.party is loser:
+            row.party, row.is_changed = winner, row.id is not None
+    winner.rename(loser.name, loser.name_rank)
+    winner.organization_id = winner.organization_id or loser.organization_id
+    winner.is_changed = winner.id is not None
+    if loser in index._new_parties:
+        index._new_parties.remove(loser)
+        return []
+    left, right = (
+        c.execute(sa.select(sa.func.min(t.identifier.c.id)).where(t.identifier.c.party_id == p.id)).scalar()
+        for p in (winner, loser)
+    )
+    c.execute(sa.update(t.identifier).where(t.identifier.c.party_id == loser.id).values(party_id=winner.id))
+    for table in (t.observation, t.statement):
+        c.execute(sa.update(table).where(table.c.party_id == loser.id).values(party_id=winner.id))
+    c.execute(sa.update(t.party).where(t.party.c.organization_id == loser.id).values(organization_id=winner.id))
+    reasons = [{"field": "record", "level": "one record lists both", "value": entity.external_id}]
+    c.execute(sa.insert(t.decision).values(
+        left_identifier_id=left, right_identifier_id=right, verdict="same", kind="rule", rule="one-record",
+        reasons=json.dumps(reasons), actor="hub", decided_at=now,
+    ))  # fmt: skip
+    return [Moved(_known(loser.id), _known(winner.id))]
+
+
+def _relations(index: Index, entity: Person | Organization, who: PartyRow) -> None:
+    if isinstance(entity, Person):
+        for given in entity.organizations:
+            row = index.find(index.key(given))
+            if row and row.party.kind == "organization":
+                if row.party is not who.organization and (row.party.id is None or row.party.id != who.organization_id):
+                    who.organization, who.is_changed = row.party, who.id is not None
+                break
+    if entity.owner:
+        owner = index.ensure(index.key(entity.owner))
+        if owner.id is None:
+            index.flush()
+        if owner.id != who.owner_identifier_id:
+            who.owner_identifier_id, who.is_changed = owner.id, who.id is not None
+
+
+def _write(
+    c: Connection, index: Index, records: list[tuple[int, Person | Organization]], keys: dict[int, list[Key]],
+    party_of: dict[int, PartyRow], now: int,
+) -> None:  # fmt: skip
+    observations, statements = [], []
+    for rid, entity in records:
+        who = party_of[rid]
+        for key in keys[rid]:
+            row = index.find(key) if key[0] != HUB_KEY else None
+            if row is not None:
+                observations.append({
+                    "record_id": rid, "identifier_id": row.id, "party_id": who.id, "first_seen_at": now,
+                    "last_seen_at": now,
+                })  # fmt: skip
+        at = micros(entity.changed_at) if entity.changed_at else now
+        statements += [
+            {"record_id": rid, "field": name, "party_id": who.id, "value": value, "observed_at": at}
+            for name, value in entity.fields.items()
+            if value
+        ]
+    put(c, t.observation, _unique(observations, "record_id", "identifier_id"), keep=("first_seen_at",))
+    if statements:
+        for part in chunks([rid for rid, _ in records]):
+            c.execute(sa.delete(t.statement).where(t.statement.c.record_id.in_(part)))
+        add(c, t.statement, statements)
+
+
+def _unique(rows: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
+    return list({tuple(r[k] for k in columns): r for r in rows}.values())
+
+
+def _org_id(who: PartyRow) -> int:
+    if who.kind == "organization":
+        return 0
+    return (who.organization.id if who.organization else who.organization_id) or 0
+
+
+def _known(value: int | None) -> int:
+    if value is None:
+        raise AssertionError("a row was used before it was written")
+    return value

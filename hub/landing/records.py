@@ -1,0 +1,155 @@
+"""Records as landed: what we hold of each, its raw form, its last disposition, its quarantine."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.landing.books import Disposition
+from hub.store import add_ids, chunks, pack, put, unpack
+from hub.store.tables import quarantine, raw, record
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is known of a record from earlier runs."""
+
+    id: int
+    hash: bytes
+    disposition: str
+    policy: bytes | None
+    is_gone: bool
+
+
+@dataclass(slots=True)
+class Landing:
+    """One record to be written: its new standing, and its raw form if the policy lets it be kept."""
+
+    external_id: str
+    hash: bytes
+    disposition: Disposition
+    rule: str = ""
+    policy: bytes | None = None
+    occurred_at: int | None = None
+    body: bytes | None = None
+    failure: str = ""
+    redirect_to: str | None = None
+
+
+def held(c: Connection, stream_id: int, external_ids: Sequence[str]) -> dict[str, Held]:
+    """Standing of those ids that were ever seen."""
+    found = {}
+    columns = (record.c.external_id, record.c.id, record.c.hash, record.c.disposition, record.c.policy, record.c.gone_at)
+    for part in chunks(list(external_ids)):
+        query = sa.select(*columns).where(record.c.stream_id == stream_id, record.c.external_id.in_(part))
+        for ext, rid, digest, disposition, policy, gone_at in c.execute(query):
+            found[ext] = Held(rid, bytes(digest), disposition, bytes(policy) if policy else None, gone_at is not None)
+    return found
+
+
+def land(
+    c: Connection, stream_id: int, rows: Sequence[Landing], known: dict[str, Held], sweep: int, now: int
+) -> dict[str, int]:
+    """Write the page's records; external id -> record id."""
+    ids = {ext: h.id for ext, h in known.items()}
+    fresh = [r for r in rows if r.external_id not in known]
+    values = [
+        {
+            "stream_id": stream_id, "external_id": r.external_id, "hash": r.hash, "disposition": r.disposition,
+            "rule": r.rule, "policy": r.policy, "occurred_at": r.occurred_at, "first_seen_at": now,
+            "last_seen_at": now, "sweep": sweep, "redirect_to": r.redirect_to,
+        }
+        for r in fresh
+    ]  # fmt: skip
+    for r, new_id in zip(fresh, add_ids(c, record, values), strict=True):
+        ids[r.external_id] = new_id
+    again = [
+        {
+            "rid": known[r.external_id].id, "hash": r.hash, "disposition": r.disposition, "rule": r.rule,
+            "policy": r.policy, "occurred_at": r.occurred_at, "last_seen_at": now, "sweep": sweep, "gone_at": None,
+            "redirect_to": r.redirect_to,
+        }
+        for r in rows
+        if r.external_id in known
+    ]  # fmt: skip
+    if again:
+        c.execute(sa.update(record).where(record.c.id == sa.bindparam("rid")), again)
+    kept, dropped, failed, mended = [], [], [], []
+    for r in rows:
+        rid = ids[r.external_id]
+        if r.body is not None:
+            codec, data = pack(r.body)
+            kept.append({"record_id": rid, "codec": codec, "body": data})
+        elif r.external_id in known:
+            dropped.append(rid)
+        if r.failure:
+            failed.append({"record_id": rid, "reason": r.failure[:2000], "failed_at": now})
+        elif r.external_id in known:
+            mended.append(rid)
+    put(c, raw, kept)
+    for part in chunks(dropped):
+        c.execute(sa.delete(raw).where(raw.c.record_id.in_(part)))
+    put(c, quarantine, failed)
+    for part in chunks(mended):
+        c.execute(sa.delete(quarantine).where(quarantine.c.record_id.in_(part)))
+    return ids
+
+
+def touch(c: Connection, record_ids: Iterable[int], sweep: int, now: int) -> None:
+    """Seen again, nothing new."""
+    for part in chunks(list(record_ids)):
+        c.execute(sa.update(record).where(record.c.id.in_(part)).values(last_seen_at=now, sweep=sweep, gone_at=None))
+
+
+def mark_gone(c: Connection, record_ids: Iterable[int], rule: str, now: int) -> None:
+    """The source no longer has them: raw form and quarantine go, the row stays as the memory of it."""
+    for part in chunks(list(record_ids)):
+        values = {"gone_at": now, "disposition": "deleted", "rule": rule}
+        c.execute(sa.update(record).where(record.c.id.in_(part)).values(**values))
+        c.execute(sa.delete(raw).where(raw.c.record_id.in_(part)))
+        c.execute(sa.delete(quarantine).where(quarantine.c.record_id.in_(part)))
+
+
+def unseen(c: Connection, stream_id: int, sweep: int, since: int | None) -> list[tuple[int, str]]:
+    """Records a complete enumeration numbered `sweep` did not name: (record id, external id)."""
+    query = sa.select(record.c.id, record.c.external_id).where(
+        record.c.stream_id == stream_id, record.c.sweep < sweep, record.c.gone_at.is_(None)
+    )
+    if since is not None:
+        query = query.where(sa.or_(record.c.occurred_at >= since, record.c.occurred_at.is_(None)))
+    return [(rid, ext) for rid, ext in c.execute(query.order_by(record.c.id))]
+
+
+def live_count(c: Connection, stream_id: int) -> int:
+    query = sa.select(sa.func.count()).where(record.c.stream_id == stream_id, record.c.gone_at.is_(None))
+    return int(c.execute(query).scalar_one())
+
+
+def bodies(c: Connection, stream_id: int, external_ids: Sequence[str]) -> dict[str, bytes]:
+    """Raw forms of those ids that are kept."""
+    found = {}
+    for part in chunks(list(external_ids)):
+        query = sa.select(record.c.external_id, raw.c.codec, raw.c.body).join(raw, raw.c.record_id == record.c.id)
+        query = query.where(record.c.stream_id == stream_id, record.c.external_id.in_(part))
+        for ext, codec, data in c.execute(query):
+            found[ext] = unpack(codec, data)
+    return found
+
+
+def part_after(
+    c: Connection, stream_id: int, after: int, *, size: int = 200, disposition: str = "", not_policy: bytes | None = None
+) -> list[tuple[int, str, bytes | None]]:
+    """The next live records of a stream by id: (record id, external id, raw form or None); [] at the end."""
+    query = (
+        sa.select(record.c.id, record.c.external_id, raw.c.codec, raw.c.body)
+        .outerjoin(raw, raw.c.record_id == record.c.id)
+        .where(record.c.stream_id == stream_id, record.c.id > after, record.c.gone_at.is_(None))
+        .order_by(record.c.id)
+        .limit(size)
+    )
+    if disposition:
+        query = query.where(record.c.disposition == disposition)
+    if not_policy is not None:
+        query = query.where(sa.or_(record.c.policy != not_policy, record.c.policy.is_(None)))
+    return [(rid, ext, unpack(codec, data) if codec else None) for rid, ext, codec, data in c.execute(query)]

@@ -1,0 +1,296 @@
+"""Carrying a plan out: every write is journalled before it is sent and looked up before it is ever sent again.
+
+A change is due -> sent -> done or failed. "sent" without an answer means the outcome is unknown: `find` by our key
+decides whether it goes again as a create or as an update of what is there. Killing the process anywhere leaves
+one of these states, and the next run goes on from it.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.api import Change, Clock, Connector, Interaction, JournalEntry, Link, Organization, Person, Receipt, Task, Transient
+from hub.outbox.wanted import remote_ids
+from hub.store import Store, digest, micros, put, renew
+from hub.store import tables as t
+
+log = logging.getLogger("hub.outbox")
+BATCH = 100
+TRIES = 5
+ENTITIES: dict[str, type[Any]] = {
+    "person": Person, "organization": Organization, "interaction": Interaction, "task": Task,
+}  # fmt: skip
+
+
+@dataclass
+class Applied:
+    """What came of a plan: counts by outcome; `failures` are (key, the destination's words)."""
+
+    done: dict[str, int] = field(default_factory=dict)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    is_complete: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"done": self.done, "failed": len(self.failures), "failures": self.failures[:50], "complete": self.is_complete}
+
+
+@dataclass
+class Run:
+    """The lease and clock an application runs under."""
+
+    store: Store
+    connector: Connector[Any]
+    connection_id: int
+    clock: Clock
+    lease: str
+    fence: int
+    ttl: timedelta
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+
+@dataclass(slots=True)
+class _Item:
+    id: int
+    state: str
+    change: Change
+    hash: bytes
+    attempt: int = 0
+
+
+async def apply(run: Run, plan_id: int) -> Applied:
+    """Apply an approved plan, or go on with one that was interrupted.
+
+    Raises what the connector raises when nothing more can be done now (RateLimited, AuthError, Transient after
+    several tries); what is done stays done, and the next call goes on.
+    """
+    with run.store.write() as c:
+        c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status="applying"))
+        where = (t.change.c.plan_id == plan_id,)
+        total = int(c.execute(sa.select(sa.func.count()).where(*where)).scalar_one())
+        phases = list(c.execute(sa.select(t.change.c.phase, t.change.c.kind, t.change.c.op).where(*where).distinct().order_by(t.change.c.phase)))
+    done = 0
+    for phase, kind, op in phases:
+        while batch := _next(run, plan_id, phase, kind, op):
+            await _push(run, kind, batch)
+            done += len(batch)
+            run.progress(done, total)
+    return _close(run, plan_id)
+
+
+def _next(run: Run, plan_id: int, phase: int, kind: str, op: str) -> list[_Item]:
+    """The next changes to send, those with an unknown outcome first, with the ids their links point at by now."""
+    with run.store.read() as c:
+        where = (
+            t.change.c.plan_id == plan_id, t.change.c.phase == phase, t.change.c.kind == kind, t.change.c.op == op,
+            t.change.c.state.in_(("sent", "due")),
+        )  # fmt: skip
+        rows = c.execute(
+            sa.select(t.change).where(*where).order_by(t.change.c.state.desc(), t.change.c.id).limit(BATCH)
+        ).mappings().all()
+        items = [_Item(r["id"], r["state"], decode(r["payload"], kind), bytes(r["hash"])) for r in rows]
+        _resolve(c, run.connection_id, items)
+    return items
+
+
+def decode(payload: bytes, kind: str) -> Change:
+    """A stored change, its entity typed by the kind."""
+    plain = msgspec.msgpack.decode(payload)
+    entity = plain.get("entity")
+    return Change(
+        key=plain["key"], kind=kind, op=plain["op"], remote_id=plain["remote_id"],
+        links=msgspec.convert(plain["links"], tuple[Link, ...]),
+        entity=None if entity is None else msgspec.convert(entity, ENTITIES[kind]),
+    )  # fmt: skip
+
+
+def _resolve(c: Connection, connection_id: int, items: list[_Item]) -> None:
+    """Fill in remote ids: of the objects themselves, and of what they link to."""
+    keys: set[tuple[str, str]] = {(link.kind, link.key) for i in items for link in i.change.links}
+    keys |= {(i.change.kind, i.change.key) for i in items}
+    known = _known_ids(c, connection_id, keys)
+    for i in items:
+        links = tuple(Link(link.kind, link.key, known.get((link.kind, link.key), "")) for link in i.change.links)
+        own = i.change.remote_id or known.get((i.change.kind, i.change.key), "")
+        i.change = msgspec.structs.replace(i.change, links=links, remote_id=own)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    id: int
+    key: str
+    kind: str
+
+
+def _known_ids(c: Connection, connection_id: int, keys: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), 400):
+        part = ordered[start : start + 400]
+        names = [k for _, k in part]
+        query = sa.select(t.party.c.id, t.party.c.public_id, t.party.c.kind).where(t.party.c.public_id.in_(names))
+        found |= remote_ids(c, connection_id, [_Named(*row) for row in c.execute(query)])
+        ours = sa.select(t.remote.c.kind, t.remote.c.key, t.remote.c.remote_id).where(
+            t.remote.c.connection_id == connection_id, t.remote.c.key.in_(names), t.remote.c.remote_id != ""
+        )
+        found.update({(k, key): rid for k, key, rid in c.execute(ours) if (k, key) not in found})
+    return found
+
+
+async def _push(run: Run, kind: str, items: list[_Item]) -> None:
+    stranded = [i for i in items if any(not link.remote_id for link in i.change.links)]
+    if stranded:
+        reason = "what it belongs to could not be written"
+        _record(run, stranded, [Receipt(key=i.change.key, outcome="failed", error=reason) for i in stranded])
+        items = [i for i in items if i not in stranded]
+    if not items:
+        return
+    for attempt in range(1, TRIES + 1):
+        unknown = [i for i in items if i.state == "sent"]
+        if unknown:
+            await _look_up(run, kind, unknown)
+        _journal(run, items)
+        try:
+            receipts = await run.connector.push([i.change for i in items])
+        except Transient as exc:
+            for i in items:
+                i.state = "sent"
+            if attempt == TRIES:
+                raise
+            log.warning("push of %d %s: %s; looking up before sending again", len(items), kind, exc)
+            await run.clock.sleep(min(30.0, 0.5 * 2**attempt))
+            continue
+        _record(run, items, receipts)
+        return
+
+
+async def _look_up(run: Run, kind: str, items: list[_Item]) -> None:
+    """Which of the changes with unknown outcome took effect: those go on as updates of what is there."""
+    found = {f.key: f for f in await run.connector.find(kind, [i.change.key for i in items])}
+    for i in items:
+        if hit := found.get(i.change.key):
+            i.change = msgspec.structs.replace(i.change, remote_id=hit.remote_id)
+
+
+def _journal(run: Run, items: Sequence[_Item]) -> None:
+    """The intent, on disk before the request leaves."""
+    now = run.clock.now()
+    with run.store.write() as c:
+        renew(c, run.lease, run.fence, now, run.ttl)
+        counted = sa.select(t.journal.c.change_id, sa.func.count()).where(t.journal.c.change_id.in_([i.id for i in items]))
+        earlier = {cid: n for cid, n in c.execute(counted.group_by(t.journal.c.change_id))}
+        rows = []
+        for i in items:
+            i.attempt = earlier.get(i.id, 0) + 1
+            rows.append({
+                "change_id": i.id, "attempt": i.attempt, "sent_at": micros(now),
+                "request_hash": digest(msgspec.msgpack.encode(i.change)),
+            })  # fmt: skip
+        c.execute(sa.insert(t.journal), rows)
+        c.execute(sa.update(t.change).where(t.change.c.id.in_([i.id for i in items])).values(state="sent"))
+
+
+def _record(run: Run, items: list[_Item], receipts: list[Receipt]) -> None:
+    """The answers, with what we now know of the destination, in one transaction."""
+    by_key = {r.key: r for r in receipts}
+    now = run.clock.now()
+    states, remotes, answers = [], [], []
+    for i in items:
+        r = by_key.get(i.change.key) or Receipt(key=i.change.key, outcome="failed", error="the connector gave no receipt")
+        is_failed = r.outcome == "failed"
+        states.append({
+            "cid": i.id, "state": "failed" if is_failed else "done", "outcome": r.outcome, "error": r.error or None,
+            "receipt": msgspec.msgpack.encode(r),
+        })  # fmt: skip
+        answers.append({
+            "jid": i.id, "no": i.attempt, "answered_at": micros(now), "outcome": r.outcome, "error": r.error or None,
+        })  # fmt: skip
+        if not is_failed:
+            is_gone = i.change.op == "delete"
+            remotes.append({
+                "connection_id": run.connection_id, "kind": i.change.kind, "key": i.change.key,
+                "remote_id": "" if is_gone else r.remote_id, "hash": None if is_gone else i.hash, "version": r.version,
+                "written_at": micros(now), "is_ours": not is_gone,
+            })  # fmt: skip
+    with run.store.write() as c:
+        renew(c, run.lease, run.fence, now, run.ttl)
+        c.execute(sa.update(t.change).where(t.change.c.id == sa.bindparam("cid")), states)
+        journal = sa.update(t.journal).where(
+            t.journal.c.change_id == sa.bindparam("jid"), t.journal.c.attempt == sa.bindparam("no")
+        )
+        c.execute(journal, answers)
+        put(c, t.remote, remotes)
+
+
+def _close(run: Run, plan_id: int) -> Applied:
+    now = run.clock.now()
+    with run.store.write() as c:
+        where = t.change.c.plan_id == plan_id
+        counted = sa.select(t.change.c.outcome, sa.func.count()).where(where, t.change.c.state == "done")
+        done = {str(outcome): n for outcome, n in c.execute(counted.group_by(t.change.c.outcome))}
+        failed = c.execute(sa.select(t.change.c.key, t.change.c.error).where(where, t.change.c.state == "failed")).all()
+        status = "partly" if failed else "applied"
+        c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status=status, applied_at=micros(now)))
+    return Applied(done, [(k, e or "") for k, e in failed], True)
+
+
+# --- undo ----------------------------------------------------------------------------------------------------------
+
+
+async def undo(run: Run, plan_id: int) -> Applied:
+    """Take a plan back from its journal, last phase first. Idempotent: what is undone already stays so."""
+    applied = Applied()
+    with run.store.read() as c:
+        phases = list(c.execute(
+            sa.select(t.change.c.phase, t.change.c.kind).where(t.change.c.plan_id == plan_id, t.change.c.state == "done")
+            .distinct().order_by(t.change.c.phase.desc())
+        ))  # fmt: skip
+    for phase, kind in phases:
+        while entries := _undoable(run, plan_id, phase, kind):
+            receipts = {r.key: r for r in await run.connector.undo([e for _, e in entries])}
+            _took_back(run, entries, receipts, applied)
+    with run.store.write() as c:
+        status = "partly" if applied.failures else "undone"
+        c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status=status))
+    applied.is_complete = not applied.failures
+    return applied
+
+
+def _undoable(run: Run, plan_id: int, phase: int, kind: str) -> list[tuple[int, JournalEntry]]:
+    with run.store.read() as c:
+        where = (
+            t.change.c.plan_id == plan_id, t.change.c.phase == phase, t.change.c.kind == kind, t.change.c.state == "done",
+        )  # fmt: skip
+        rows = c.execute(sa.select(t.change).where(*where).order_by(t.change.c.id.desc()).limit(BATCH)).mappings().all()
+    return [
+        (r["id"], JournalEntry(change=decode(r["payload"], kind), receipt=msgspec.msgpack.decode(r["receipt"], type=Receipt)))
+        for r in rows
+    ]
+
+
+def _took_back(
+    run: Run, entries: list[tuple[int, JournalEntry]], receipts: dict[str, Receipt], applied: Applied
+) -> None:
+    now = run.clock.now()
+    with run.store.write() as c:
+        renew(c, run.lease, run.fence, now, run.ttl)
+        for cid, entry in entries:
+            key = entry.change.key
+            r = receipts.get(key)
+            if r is None or r.outcome == "failed":
+                error = r.error if r else "the connector gave no receipt"
+                applied.failures.append((key, error))
+                c.execute(sa.update(t.change).where(t.change.c.id == cid).values(state="stuck", error=error))
+                continue
+            applied.done[r.outcome] = applied.done.get(r.outcome, 0) + 1
+            c.execute(sa.update(t.change).where(t.change.c.id == cid).values(state="undone"))
+            mine = (t.remote.c.connection_id == run.connection_id, t.remote.c.kind == entry.change.kind, t.remote.c.key == key)
+            if entry.receipt.outcome == "created":
+                c.execute(sa.delete(t.remote).where(*mine))
+            else:
+                c.execute(sa.update(t.remote).where(*mine).values(hash=None, written_at=None))

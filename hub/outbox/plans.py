@@ -1,0 +1,131 @@
+"""Plans: a stored, countable list of changes, shown before anything is written and applied as shown."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.outbox.wanted import Due, Scope, difference
+from hub.store import chunks, digest, micros
+from hub.store import tables as t
+
+OPEN = ("draft", "approved", "applying", "held", "partly")
+
+
+@dataclass
+class Plan:
+    """counts: {"interaction": {"create": n, "update": n, "delete": n}, ...}; unchanged and not_due complete the books."""
+
+    id: int
+    status: str
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    unchanged: int = 0
+    not_due: dict[str, int] = field(default_factory=dict)
+    held: str = ""
+    kind: str = "push"
+
+    @property
+    def changes(self) -> int:
+        return sum(n for effects in self.counts.values() for n in effects.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "plan": self.id, "kind": self.kind, "status": self.status, "changes": self.changes, "counts": self.counts,
+            "unchanged": self.unchanged, "not_due": self.not_due, "held": self.held,
+        }  # fmt: skip
+
+
+def make(c: Connection, scope: Scope, now: datetime, brake_percent: float, brake_count: int) -> Plan:
+    """Compute the difference and store it as a draft; an older open plan of the same destination is superseded.
+
+    A plan that updates or deletes more than the brake allows of what is there is "held": approving it takes a
+    person who says so. A plan without changes is not stored (id 0).
+    """
+    superseded = sa.update(t.plan).where(t.plan.c.connection_id == scope.connection_id, t.plan.c.status.in_(("draft", "held")))
+    c.execute(superseded.values(status="superseded"))
+    row = {
+        "connection_id": scope.connection_id, "created_at": micros(now), "status": "draft", "counts": "{}", "digest": b"",
+    }  # fmt: skip
+    plan = Plan(int(c.execute(sa.insert(t.plan).values(**row).returning(t.plan.c.id)).scalar_one()), "draft")
+    due = Due()
+    hashes: list[bytes] = []
+    for part in difference(c, scope, due):
+        rows = []
+        for w in part:
+            effects = plan.counts.setdefault(w.change.kind, {"create": 0, "update": 0, "delete": 0})
+            effects[w.effect] += 1
+            hashes.append(digest(w.change.key.encode() + w.hash))
+            rows.append({
+                "plan_id": plan.id, "phase": w.phase, "kind": w.change.kind, "key": w.change.key, "op": w.change.op,
+                "effect": w.effect, "payload": msgspec.msgpack.encode(w.change), "hash": w.hash, "state": "due",
+            })  # fmt: skip
+        if rows:
+            c.execute(sa.insert(t.change), rows)
+    for keys in chunks(due.seen_unchanged):
+        mine = (t.remote.c.connection_id == scope.connection_id, t.remote.c.kind == "interaction", t.remote.c.key.in_(keys))
+        c.execute(sa.update(t.remote).where(*mine).values(written_at=micros(now)))
+    plan.unchanged, plan.not_due = due.unchanged, dict(due.not_due)
+    if not plan.changes:
+        c.execute(sa.delete(t.plan).where(t.plan.c.id == plan.id))
+        plan.id, plan.status = 0, "nothing to do"
+        return plan
+    plan.held = _braked(c, scope, plan, brake_percent, brake_count)
+    plan.status = "held" if plan.held else "draft"
+    values = {"status": plan.status, "counts": json.dumps(_stored(plan)), "digest": digest(b"".join(sorted(hashes)))}
+    c.execute(sa.update(t.plan).where(t.plan.c.id == plan.id).values(**values))
+    return plan
+
+
+def _braked(c: Connection, scope: Scope, plan: Plan, percent: float, count: int) -> str:
+    standing = c.execute(
+        sa.select(sa.func.count()).where(t.remote.c.connection_id == scope.connection_id, t.remote.c.is_ours.is_(sa.true()))
+    ).scalar_one()
+    going = sum(effects["update"] + effects["delete"] for effects in plan.counts.values())
+    share = 100.0 * going / standing if standing else 0.0
+    if going > count and share > percent:
+        return f"{going} of {standing} written objects would be updated or deleted ({share:.0f} %, the brake is at {percent:g} %)"
+    return ""
+
+
+def _stored(plan: Plan) -> dict[str, Any]:
+    return {"counts": plan.counts, "unchanged": plan.unchanged, "not_due": plan.not_due, "held": plan.held}
+
+
+def read(c: Connection, plan_id: int) -> Plan | None:
+    row = c.execute(sa.select(t.plan).where(t.plan.c.id == plan_id)).mappings().first()
+    if row is None:
+        return None
+    stored = json.loads(row["counts"])
+    return Plan(
+        plan_id, row["status"], stored["counts"], stored["unchanged"], stored["not_due"], stored["held"], row["kind"]
+    )
+
+
+def newest(c: Connection, connection_id: int, statuses: tuple[str, ...] = OPEN) -> Plan | None:
+    """The newest plan in one of these states."""
+    where = (t.plan.c.connection_id == connection_id, t.plan.c.status.in_(statuses))
+    plan_id = c.execute(sa.select(sa.func.max(t.plan.c.id)).where(*where)).scalar()
+    return read(c, plan_id) if plan_id else None
+
+
+def approve(c: Connection, plan_id: int, actor: str, now: datetime) -> bool:
+    """Let a draft or held plan be applied; False when it is neither."""
+    where = (t.plan.c.id == plan_id, t.plan.c.status.in_(("draft", "held")))
+    values = {"status": "approved", "approved_by": actor, "approved_at": micros(now)}
+    return c.execute(sa.update(t.plan).where(*where).values(**values)).rowcount == 1
+
+
+def preview(c: Connection, plan_id: int, limit: int = 20) -> list[dict[str, Any]]:
+    """The first changes of each kind and effect, for people."""
+    rows = []
+    query = sa.select(t.change.c.kind, t.change.c.effect, t.change.c.payload).where(t.change.c.plan_id == plan_id)
+    for kind, effect, payload in c.execute(query.order_by(t.change.c.phase, t.change.c.id).limit(limit)):
+        change = msgspec.msgpack.decode(payload)
+        entity = change.get("entity") or {}
+        title = entity.get("subject") or entity.get("name") or entity.get("title") or change["key"]
+        rows.append({"kind": kind, "effect": effect, "title": title, "links": len(change.get("links") or ())})
+    return rows

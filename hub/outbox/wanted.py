@@ -1,0 +1,314 @@
+"""What the system of record should hold, read off the timeline, and how it differs from what we last wrote there.
+
+Only what changed since our last write is looked at. Contacts and companies that the system of record already has are
+used as they are; those we make are made once and never overwritten; interactions follow the timeline.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.api import Change, Identifier, Interaction, Link, Organization, Participation, Person
+from hub.store import chunks, digest, instant, instant_or_none, micros, unpack
+from hub.store import tables as t
+
+PHASES = {"organization": 0, "person": 1, "interaction": 2}
+GONE_PHASE = 3
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is pushed where. create: who may become a contact ("all", "replied_to", "none")."""
+
+    connection_id: int
+    create: Literal["all", "replied_to", "none"] = "all"
+    since: datetime | None = None
+    kinds: frozenset[str] = frozenset(PHASES)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """One change that is due: its phase, promised effect and the hash of the wanted state."""
+
+    phase: int
+    effect: Literal["create", "update", "delete"]
+    change: Change
+    hash: bytes
+
+
+@dataclass
+class Due:
+    """The books of a plan: due = changes + unchanged; `not_due` counts what needs no push, by reason."""
+
+    unchanged: int = 0
+    seen_unchanged: list[str] = field(default_factory=list)
+    not_due: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Party:
+    id: int
+    key: str
+    kind: str
+    name: str
+    organization_id: int | None
+    remote_id: str = ""
+    is_wanted: bool = False
+
+
+def difference(c: Connection, scope: Scope, due: Due) -> Iterator[list[Wanted]]:
+    """Everything due at the system of record now, in slices; fills `due` on the way."""
+    due.unchanged += _untouched(c, scope)
+    parties: dict[int, _Party] = {}
+    orgs: dict[int, _Party] = {}
+    for part in _candidates(c, scope):
+        yield _interactions(c, scope, part, parties, orgs, due)
+    yield _deletions(c, scope)
+    yield _parties(c, scope, parties, orgs)
+
+
+def _candidates(c: Connection, scope: Scope) -> Iterator[list[dict[str, Any]]]:
+    """Living interactions never written, or changed since, in slices."""
+    i, r = t.interaction, t.remote
+    mine = sa.and_(r.c.connection_id == scope.connection_id, r.c.kind == "interaction", r.c.key == i.c.public_id)
+    query = sa.select(i, r.c.remote_id, r.c.hash.label("written_hash")).outerjoin(r, mine)
+    query = query.where(i.c.gone_at.is_(None), sa.or_(r.c.written_at.is_(None), i.c.changed_at > r.c.written_at))
+    if scope.since:
+        query = query.where(i.c.occurred_at >= micros(scope.since))
+    last = 0
+    while True:
+        rows = c.execute(query.where(i.c.id > last).order_by(i.c.id).limit(500)).mappings().all()
+        if not rows:
+            return
+        last = rows[-1]["id"]
+        yield [dict(row) for row in rows]
+
+
+def _interactions(
+    c: Connection, scope: Scope, rows: list[dict[str, Any]], parties: dict[int, _Party], orgs: dict[int, _Party], due: Due
+) -> list[Wanted]:
+    found = []
+    ids = [row["id"] for row in rows]
+    people = _people(c, ids, parties)
+    at_source = _from_destination(c, scope, ids)
+    _load_parties(c, scope, [p.organization_id for p in parties.values() if p.organization_id], orgs)
+    known = set()
+    if scope.create == "none":
+        known = {key for _, key in remote_ids(c, scope.connection_id, [*parties.values(), *orgs.values()])}
+    answered = _answered(c, {p["party_id"] for ps in people.values() for p in ps}) if scope.create == "replied_to" else set()
+    texts = _texts(c, ids)
+    for row in rows:
+        iid = row["id"]
+        if iid in at_source:
+            due.not_due["already at the system of record"] += 1
+            continue
+        linked = _links(scope, people.get(iid, []), parties, orgs, answered)
+        if scope.create == "none":
+            linked = [link for link in linked if link.key in known]
+        if not linked:
+            due.not_due["no contact or company to file it under"] += 1
+            continue
+        entity = _entity(row, people.get(iid, []), texts.get(iid, ("", "")))
+        change = Change(
+            key=row["public_id"], kind="interaction", op="upsert", entity=entity, links=tuple(linked),
+            remote_id=row["remote_id"] or "",
+        )  # fmt: skip
+        mark = state_hash(change)
+        if row["written_hash"] is not None and bytes(row["written_hash"]) == mark:
+            due.unchanged += 1
+            due.seen_unchanged.append(row["public_id"])
+        elif "interaction" in scope.kinds:
+            effect: Literal["create", "update"] = "update" if row["remote_id"] else "create"
+            found.append(Wanted(PHASES["interaction"], effect, change, mark))
+    return found
+
+
+def state_hash(change: Change) -> bytes:
+    """Names the wanted state, whatever the ids at the destination."""
+    keys = sorted(f"{link.kind}:{link.key}" for link in change.links)
+    return digest(msgspec.msgpack.encode((change.op, change.entity, keys)))
+
+
+def _people(c: Connection, ids: Sequence[int], parties: dict[int, _Party]) -> dict[int, list[dict[str, Any]]]:
+    """Participants of each interaction, every identifier and role once, in a stable order."""
+    people: dict[int, dict[tuple[str, str], dict[str, Any]]] = {}
+    joined = (
+        sa.select(
+            t.participation.c.interaction_id, t.participation.c.role, t.participation.c.name.label("given"),
+            t.identifier.c.scheme, t.identifier.c.value, t.identifier.c.sharing, t.party.c.id.label("party_id"),
+            t.party.c.public_id, t.party.c.kind, t.party.c.name, t.party.c.organization_id,
+        )
+        .join(t.identifier, t.identifier.c.id == t.participation.c.identifier_id)
+        .join(t.party, t.party.c.id == t.identifier.c.party_id)
+    )  # fmt: skip
+    for part in chunks(list(ids)):
+        for r in c.execute(joined.where(t.participation.c.interaction_id.in_(part))).mappings():
+            people.setdefault(r["interaction_id"], {}).setdefault((r["role"], r["value"]), dict(r))
+            if r["party_id"] not in parties:
+                parties[r["party_id"]] = _Party(
+                    r["party_id"], r["public_id"], r["kind"], r["name"], r["organization_id"]
+                )
+    return {iid: [found[k] for k in sorted(found)] for iid, found in people.items()}
+
+
+def _from_destination(c: Connection, scope: Scope, ids: Sequence[int]) -> set[int]:
+    """Interactions the system of record told us of itself, other than echoes of what we wrote."""
+    joined = (
+        sa.select(t.source.c.interaction_id)
+        .join(t.record, t.record.c.id == t.source.c.record_id)
+        .join(t.stream, t.stream.c.id == t.record.c.stream_id)
+        .where(t.stream.c.connection_id == scope.connection_id, t.source.c.is_echo.is_(sa.false()))
+    )
+    return {iid for part in chunks(list(ids)) for iid in c.execute(joined.where(t.source.c.interaction_id.in_(part))).scalars()}
+
+
+def _load_parties(c: Connection, scope: Scope, ids: Sequence[int], into: dict[int, _Party]) -> None:
+    for part in chunks(sorted(set(ids) - set(into))):
+        for r in c.execute(sa.select(t.party).where(t.party.c.id.in_(part))).mappings():
+            into[r["id"]] = _Party(r["id"], r["public_id"], r["kind"], r["name"], r["organization_id"])
+
+
+def _answered(c: Connection, party_ids: set[int]) -> set[int]:
+    """People somebody of ours has written to."""
+    found: set[int] = set()
+    for part in chunks(sorted(party_ids)):
+        query = sa.select(t.link.c.party_id).where(t.link.c.party_id.in_(part), t.link.c.direction == "outbound")
+        found.update(c.execute(query.distinct()).scalars())
+    return found
+
+
+def _links(
+    scope: Scope, people: list[dict[str, Any]], parties: dict[int, _Party], orgs: dict[int, _Party], answered: set[int]
+) -> list[Link]:
+    """The contacts and companies an interaction belongs to; marks those that must exist for it."""
+    found: dict[tuple[str, str], Link] = {}
+    for p in people:
+        who = parties[p["party_id"]]
+        if who.kind == "person":
+            if scope.create == "replied_to" and who.id not in answered:
+                continue
+            who.is_wanted = True
+            found["person", who.key] = Link("person", who.key)
+        if who.kind in {"person", "mailbox"} and who.organization_id in orgs:
+            org = orgs[who.organization_id]
+            org.is_wanted = True
+            found["organization", org.key] = Link("organization", org.key)
+    return [found[k] for k in sorted(found)]
+
+
+def _texts(c: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    found = {}
+    for part in chunks(list(ids)):
+        for r in c.execute(sa.select(t.body).where(t.body.c.interaction_id.in_(part))).mappings():
+            text = unpack(r["codec"], r["text"]).decode("utf-8", "replace")
+            found[r["interaction_id"]] = (text, "")
+    return found
+
+
+def _entity(row: dict[str, Any], people: list[dict[str, Any]], text: tuple[str, str]) -> Interaction:
+    participants = tuple(
+        Participation(identifier=Identifier(p["scheme"], p["value"]), role=p["role"], name=p["given"] or p["name"])
+        for p in people
+    )
+    return Interaction(
+        external_id=row["public_id"], kind=row["kind"], channel=row["channel"], direction=row["direction"],
+        occurred_at=instant(row["occurred_at"]), ended_at=instant_or_none(row["ended_at"]), subject=row["subject"],
+        text=text[0], status=row["status"], participants=participants,
+    )  # fmt: skip
+
+
+def _deletions(c: Connection, scope: Scope) -> list[Wanted]:
+    """What we wrote and what has left the timeline since."""
+    i, r = t.interaction, t.remote
+    query = (
+        sa.select(r.c.key, r.c.remote_id)
+        .join(i, i.c.public_id == r.c.key)
+        .where(
+            r.c.connection_id == scope.connection_id, r.c.kind == "interaction", r.c.is_ours.is_(sa.true()),
+            i.c.gone_at.is_not(None), r.c.remote_id != "",
+        )
+        .order_by(r.c.key)
+    )  # fmt: skip
+    found = []
+    for key, remote_id in c.execute(query):
+        change = Change(key=key, kind="interaction", op="delete", remote_id=remote_id)
+        found.append(Wanted(GONE_PHASE, "delete", change, state_hash(change)))
+    return found
+
+
+def _parties(
+    c: Connection, scope: Scope, parties: dict[int, _Party], orgs: dict[int, _Party]
+) -> list[Wanted]:
+    """People and organizations that must exist at the destination for the interactions to hang on."""
+    found = []
+    wanted = [p for p in parties.values() if p.is_wanted] + [o for o in orgs.values() if o.is_wanted]
+    known = remote_ids(c, scope.connection_id, wanted)
+    for p in sorted(wanted, key=lambda p: p.key):
+        kind = "organization" if p.kind == "organization" else "person"
+        if (kind, p.key) in known or kind not in scope.kinds or scope.create == "none":
+            continue
+        entity = _organization(c, p) if kind == "organization" else _person(c, p)
+        org = orgs.get(p.organization_id or 0)
+        links = (Link("organization", org.key),) if org and kind == "person" else ()
+        change = Change(key=p.key, kind=kind, op="upsert", entity=entity, links=links)
+        found.append(Wanted(PHASES[kind], "create", change, state_hash(change)))
+    return found
+
+
+def remote_ids(c: Connection, connection_id: int, parties: Sequence[Any]) -> dict[tuple[str, str], str]:
+    """(kind, key) -> id at the destination: what we wrote there, and what its own records say is the same party."""
+    found: dict[tuple[str, str], str] = {}
+    by_id = {p.id: p for p in parties}
+    for part in chunks([p.key for p in parties]):
+        query = sa.select(t.remote.c.kind, t.remote.c.key, t.remote.c.remote_id).where(
+            t.remote.c.connection_id == connection_id, t.remote.c.key.in_(part), t.remote.c.remote_id != ""
+        )
+        found.update({(kind, key): rid for kind, key, rid in c.execute(query)})
+    joined = (
+        sa.select(t.observation.c.party_id, t.record.c.external_id)
+        .join(t.record, t.record.c.id == t.observation.c.record_id)
+        .join(t.stream, t.stream.c.id == t.record.c.stream_id)
+        .where(t.stream.c.connection_id == connection_id, t.record.c.gone_at.is_(None))
+        .order_by(t.record.c.id.desc())
+    )
+    for part in chunks(list(by_id)):
+        for party_id, external_id in c.execute(joined.where(t.observation.c.party_id.in_(part))):
+            p = by_id[party_id]
+            kind = "organization" if p.kind == "organization" else "person"
+            found[kind, p.key] = external_id
+    return found
+
+
+def _person(c: Connection, p: _Party) -> Person:
+    query = sa.select(t.identifier.c.scheme, t.identifier.c.value).where(
+        t.identifier.c.party_id == p.id, t.identifier.c.scheme.in_(("email", "phone"))
+    )
+    identifiers = tuple(Identifier(s, v) for s, v in c.execute(query.order_by(t.identifier.c.id)))
+    return Person(external_id=p.key, identifiers=identifiers, name=p.name)
+
+
+def _organization(c: Connection, p: _Party) -> Organization:
+    query = sa.select(t.identifier.c.value).where(t.identifier.c.party_id == p.id, t.identifier.c.scheme == "domain")
+    domains = list(c.execute(query.order_by(t.identifier.c.id)).scalars())
+    name = p.name or (domains[0] if domains else "")
+    return Organization(external_id=p.key, identifiers=tuple(Identifier("domain", d) for d in domains), name=name)
+
+
+def _untouched(c: Connection, scope: Scope) -> int:
+    """Interactions written earlier and not changed since: nothing had to be looked at."""
+    i, r = t.interaction, t.remote
+    query = (
+        sa.select(sa.func.count())
+        .select_from(r.join(i, i.c.public_id == r.c.key))
+        .where(
+            r.c.connection_id == scope.connection_id, r.c.kind == "interaction", i.c.gone_at.is_(None),
+            r.c.written_at >= i.c.changed_at,
+        )
+    )  # fmt: skip
+    return int(c.execute(query).scalar_one())

@@ -1,0 +1,11 @@
+"""Mapped records in, one timeline out: copies fused, conversations joined, links and rollups kept.
+
+In: landed interactions with the parties identity found. Out: timeline entries that do not depend on the order in
+which sources arrive. `relink` and `follow` move entries when parties are joined or change organization.
+"""
+
+from hub.reconcile.apply import Outcome, apply, remove
+from hub.reconcile.links import follow, relink
+from hub.reconcile.shape import Mapped, direction
+
+__all__ = ["Mapped", "Outcome", "apply", "direction", "follow", "relink", "remove"]

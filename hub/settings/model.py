@@ -1,0 +1,289 @@
+"""The settings themselves: one frozen model per section of hub.toml, with every default in one place."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import model_validator as check
+from pydantic.functional_validators import AfterValidator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from hub.settings.fields import (
+    PASSWORD,
+    Address,
+    ConnectionName,
+    CronLine,
+    Database,
+    Domain,
+    Every,
+    LogLevel,
+    PushKind,
+    Since,
+    Zone,
+)  # fmt: skip
+from hub.settings.locate import KeyPath
+from hub.settings.problems import Source, config_error
+from hub.settings.schedule import Schedule, start_of
+from hub.settings.words import Refused, did_you_mean
+
+if TYPE_CHECKING:
+    from hub.api.errors import ConfigError
+
+MASK = "***"
+_SECRET_KEY = re.compile(r"(?i)token|secret|password|passwd|credential|(^|_)(key|pat|dsn|pwd)($|_)")
+
+
+class Section(BaseModel):
+    """Base of all sections: nothing can be changed after reading, nothing unknown is accepted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Hub(Section):
+    """[hub]: where the hub keeps its data and how it speaks. timezone: for display; stored times are UTC."""
+
+    data_dir: Path = Path("data")
+    database: Database = Field(default="sqlite:///{data_dir}/hub.db", repr=False)
+    log_level: LogLevel = "info"
+    timezone: Zone = "UTC"
+
+    @property
+    def database_url(self) -> str:
+        """The database URL with {data_dir} filled in. May hold a password: never log it."""
+        return self.database.replace("{data_dir}", self.data_dir.as_posix())
+
+    @property
+    def zone(self) -> tzinfo:
+        return ZoneInfo(self.timezone)
+
+
+class Own(Section):
+    """[own]: who "we" are.
+
+    lists: mailing lists whose mail is conversation, not bulk. people: names of our own, by address.
+    """
+
+    domains: tuple[Domain, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    lists: tuple[Address, ...] = ()
+    people: dict[Address, str] = Field(default_factory=dict)
+
+
+class Capture(Section):
+    """[capture]: what is stored at all; applied before anything is written.
+
+    internal: mail among own people only. bulk: newsletters and the like, by their standard headers;
+    "metadata" keeps who and when. auto: auto-replies and bounces. block_*: never stored. private_labels:
+    marks of personal mail, never stored. metadata_only: bodies are never stored, for all or for some domains.
+    require_label: opt-in, only what carries this label is stored ("" for off).
+    """
+
+    internal: Literal["exclude", "keep"] = "exclude"
+    bulk: Literal["exclude", "keep", "metadata"] = "exclude"
+    auto: Literal["exclude", "keep"] = "exclude"
+    block_addresses: tuple[Address, ...] = ()
+    block_domains: tuple[Domain, ...] = ()
+    block_labels: tuple[str, ...] = ()
+    private_labels: tuple[str, ...] = ("private", "personal")
+    metadata_only: bool = False
+    metadata_only_domains: tuple[Domain, ...] = ()
+    require_label: str = ""
+
+
+class Identity(Section):
+    """[identity]: additions to the built-in policy lists, and how addresses are compared.
+
+    strip_plus: ana+news@ is ana@. gmail_dots: at Gmail, a.na@ is ana@.
+    """
+
+    free_domains_extra: tuple[Domain, ...] = ()
+    role_localparts_extra: tuple[Annotated[str, AfterValidator(str.lower)], ...] = ()
+    strip_plus: bool = True
+    gmail_dots: bool = True
+
+
+class Contacts(Section):
+    """[contacts]: who becomes a contact at the system of record.
+
+    create: "all" is every external person with an interaction; "replied_to" only people somebody of ours has
+    written to; "none" creates nobody and files only under contacts that exist.
+    """
+
+    create: Literal["all", "replied_to", "none"] = "all"
+
+
+class SystemOfRecord(Section):
+    """[system_of_record]: where the one timeline is kept.
+
+    connection: a name under [connections], "" for none. push_since: older interactions are not pushed.
+    brake_percent, brake_count: a plan that changes more than this of what is there stops and asks.
+    """
+
+    connection: str = ""
+    push_since: Since | None = None
+    approve: Literal["manual", "auto"] = "manual"
+    brake_percent: float = Field(default=5.0, ge=0, le=100)
+    brake_count: int = Field(default=50, ge=0)
+    push: tuple[PushKind, ...] = ("person", "organization", "interaction")
+
+
+class Timed(Section):
+    """What has a schedule: `every` (a span) or `cron` (five fields, on the wall clock of [hub] timezone)."""
+
+    every: Every | None = None
+    cron: CronLine | None = None
+
+    @check(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.every and self.cron:
+            raise Refused("and every are both set", fix="keep one of every and cron", at=("cron",))
+        return self
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """None where neither is set."""
+        return Schedule(every=self.every, cron=self.cron) if self.every or self.cron else None
+
+
+class Scheduling(Timed):
+    """[schedule]: the default for connections without their own; concurrency: connections synced at once."""
+
+    concurrency: int = Field(default=4, ge=1, le=64)
+
+    @property
+    def default(self) -> Schedule:
+        return self.schedule or Schedule(every=timedelta(minutes=5))
+
+
+class Connection(Timed):
+    """[connections.<name>]: one account of one connector. `settings` is checked by the connector's own model.
+
+    since: how far back the first sync reads. streams: only these; empty for all. every, cron: own schedule.
+    """
+
+    connector: str = Field(min_length=1, description="`ihub connectors` lists the names")
+    enabled: bool = True
+    since: Since | None = None
+    streams: tuple[str, ...] = ()
+    settings: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+    _name: str = PrivateAttr("")
+    _source: Source = PrivateAttr(default_factory=Source)
+
+    @property
+    def name(self) -> str:
+        """The name under [connections]."""
+        return self._name
+
+    @property
+    def source(self) -> Source:
+        return self._source
+
+    @property
+    def path(self) -> KeyPath:
+        return ("connections", self._name)
+
+    def since_at(self, now: datetime) -> datetime | None:
+        """The start of the backfill window, aware UTC; None reads everything."""
+        return start_of(self.since, now)
+
+    def error(self, key: str, message: str, fix: str) -> "ConfigError":
+        """A ConfigError that points at `key` of this connection; `message` goes on after the field's name."""
+        return config_error([self._source.problem((*self.path, key), message, fix, at_value=True)])
+
+
+class Settings(BaseSettings):
+    """Everything of hub.toml and HUB_*. Built in code, it takes what it is given and nothing else."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="HUB_", env_nested_delimiter="__", case_sensitive=False
+    )
+
+    hub: Hub = Hub()
+    own: Own = Own()
+    capture: Capture = Capture()
+    identity: Identity = Identity()
+    contacts: Contacts = Contacts()
+    system_of_record: SystemOfRecord = SystemOfRecord()
+    schedule: Scheduling = Scheduling()
+    connections: dict[ConnectionName, Connection] = Field(default_factory=dict)
+
+    _source: Source = PrivateAttr(default_factory=Source)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in: `load` reads file and environment, and knows where each value stood."""
+        return (init_settings,)
+
+    @check(mode="after")
+    def _has_system_of_record(self) -> "Settings":
+        name = self.system_of_record.connection
+        if name and name not in self.connections:
+            known = ", ".join(sorted(self.connections)) or "none yet"
+            raise Refused(
+                f'names the connection "{name}", which is not in this configuration',
+                fix=f"add a section [connections.{name}], or name one of those that exist: {known}",
+                suggestion=did_you_mean(name, self.connections), at=("system_of_record", "connection"),
+            )  # fmt: skip
+        return self
+
+    def model_post_init(self, context: Any, /) -> None:
+        for name, connection in self.connections.items():
+            connection._name = name
+
+    @property
+    def source(self) -> Source:
+        return self._source
+
+    def error(self, path: KeyPath, message: str, fix: str) -> "ConfigError":
+        """A ConfigError that points at `path`; `message` goes on after the field's dotted name."""
+        return config_error([self._source.problem(path, message, fix, at_value=True)])
+
+    def attach(self, source: Source) -> "Settings":
+        """Remember where the values came from, for later error texts. For `load` only."""
+        self._source = source
+        for connection in self.connections.values():
+            connection._source = source
+        return self
+
+    def schedule_of(self, name: str) -> Schedule:
+        """The schedule of a connection: its own, or the default."""
+        return self.connections[name].schedule or self.schedule.default
+
+    def push_since_at(self, now: datetime) -> datetime | None:
+        return start_of(self.system_of_record.push_since, now)
+
+    def redacted(self) -> dict[str, Any]:
+        """Plain JSON for display. Secrets and whatever the environment put into a connector are "***"."""
+        shown: dict[str, Any] = self.model_dump(mode="json")
+        shown["hub"]["database"] = PASSWORD.sub(rf"\1:{MASK}@", shown["hub"]["database"])
+        for name, connection in shown["connections"].items():
+            connection["settings"] = self._masked(connection["settings"], ("connections", name, "settings"))
+        return shown
+
+    def digest(self, *sections: str) -> str:
+        """SHA-256 (hex) of the redacted settings, or of some sections: the same text means the same rules.
+
+        A secret counts by its presence, so that rotating it is not a change of the rules.
+        """
+        shown = {key: value for key, value in self.redacted().items() if not sections or key in sections}
+        return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
+
+    def _masked(self, value: Any, path: KeyPath) -> Any:
+        if isinstance(value, Mapping):
+            is_reference = len(value) == 1 and {"env", "file"}.issuperset(value) and len(path) > 3
+            return value if is_reference else {k: self._masked(v, (*path, k)) for k, v in value.items()}
+        is_secret = self._source.variables.get(path) or _SECRET_KEY.search(str(path[-1]))
+        if is_secret and value not in ("", None):
+            return MASK
+        if isinstance(value, list):
+            return [self._masked(item, (*path, i)) for i, item in enumerate(value)]
+        return value

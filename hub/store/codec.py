@@ -1,0 +1,54 @@
+"""How values are written: instants as microseconds, text and payloads compressed, short stable hashes."""
+
+import base64
+import hashlib
+import zlib
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO = timedelta(microseconds=1)
+_WEEK_ZERO = 4  # 1970-01-05 was a Monday
+DAY_US = 86_400_000_000
+
+
+def micros(at: datetime) -> int:
+    """Aware instant -> microseconds since 1970 UTC, exactly."""
+    return (at - _EPOCH) // _MICRO
+
+
+def instant(us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def instant_or_none(us: int | None) -> datetime | None:
+    return None if us is None else instant(us)
+
+
+def week_of(us: int) -> int:
+    """Days since 1970-01-01 of the Monday (UTC) that begins the instant's week."""
+    day = us // DAY_US
+    return int((day - _WEEK_ZERO) // 7 * 7 + _WEEK_ZERO)
+
+
+def pack(data: bytes) -> tuple[str, bytes]:
+    """(codec, bytes): compressed where that pays."""
+    if len(data) > 200:
+        small = zlib.compress(data, 1)
+        if len(small) < len(data):
+            return "zlib", small
+    return "plain", data
+
+
+def unpack(codec: str, data: bytes) -> bytes:
+    return zlib.decompress(data) if codec == "zlib" else bytes(data)
+
+
+def digest(data: bytes) -> bytes:
+    """16 bytes that name this content."""
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def short_id(prefix: str, *parts: str) -> str:
+    """A public id that depends on nothing but `parts`: the same in every installation and after every restore."""
+    data = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return prefix + base64.b32encode(hashlib.blake2b(data, digest_size=15).digest()).decode().lower()

@@ -1,0 +1,163 @@
+"""The database behind one URL: SQLite by default, PostgreSQL by changing it. Nobody else knows which.
+
+One `Store` per process. `store.write()` is a unit of work: one transaction, committed when the block ends well.
+SQLite: WAL, page size 8192 set before the first table, `synchronous=FULL` so that a journalled push survives power
+loss, one writer at a time by `BEGIN IMMEDIATE`. PostgreSQL: psycopg 3, READ COMMITTED.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine, make_url
+
+from hub.api import ConfigError
+from hub.store import tables as t
+
+SCHEMA_HEAD = "0001"
+
+
+class Store:
+    """Open with `Store.open(url)`; close when done. Safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        self._writer = threading.RLock() if self.is_sqlite else None
+
+    @classmethod
+    def open(cls, url: str, *, migrate: bool = True) -> "Store":
+        """Raises ConfigError when the URL is wrong, the database unreachable, or its schema newer than this code."""
+        try:
+            parsed = make_url(url)
+        except sa.exc.ArgumentError as exc:
+            raise ConfigError(f"hub.database is not a database URL: {url!r}") from exc
+        if parsed.get_backend_name() == "sqlite":
+            engine = _sqlite(parsed)
+        elif parsed.get_backend_name() == "postgresql":
+            engine = sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=4, max_overflow=4)
+        else:
+            raise ConfigError(f"hub.database must be sqlite:///FILE or postgresql://..., not {parsed.drivername!r}")
+        store = cls(engine)
+        try:
+            store._prepare(migrate)
+        except sa.exc.OperationalError as exc:
+            reason = str(exc.orig).splitlines()[0] if exc.orig else "no reason given"
+            raise ConfigError(f"hub.database cannot be opened: {reason}") from exc
+        return store
+
+    def _prepare(self, migrate: bool) -> None:
+        from hub.store.migrate import current, upgrade
+
+        if (found := current(self.engine)) == SCHEMA_HEAD:
+            return
+        if found is not None and found > SCHEMA_HEAD:
+            raise ConfigError(
+                f"the database has schema {found}, this program knows up to {SCHEMA_HEAD}: upgrade interaction-hub"
+            )
+        if migrate:
+            upgrade(self.engine)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction; rolled back when the block raises."""
+        if self._writer is not None:
+            with self._writer, self.engine.connect().execution_options(immediate=True) as c, c.begin():
+                yield c
+        else:
+            with self.engine.connect() as c, c.begin():
+                yield c
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view; writes inside are an error of ours."""
+        with self.engine.connect() as c:
+            yield c
+            c.rollback()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _sqlite(url: sa.URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url.set(drivername="sqlite+pysqlite"), connect_args={"timeout": 60.0})
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(raw: Any, _: Any) -> None:
+        raw.isolation_level = None
+        cursor = raw.cursor()
+        for pragma in (
+            "page_size=8192", "journal_mode=wal", "synchronous=full", "foreign_keys=on", "cache_size=-32768",
+            "temp_store=memory", "wal_autocheckpoint=2000",
+        ):  # fmt: skip
+            cursor.execute(f"pragma {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(c: Connection) -> None:
+        immediate = c.get_execution_options().get("immediate")
+        c.exec_driver_sql("begin immediate" if immediate else "begin")
+
+    return engine
+
+
+def insert(c: Connection, table: sa.Table) -> Any:
+    """This database's INSERT with `on_conflict_do_update` / `on_conflict_do_nothing`."""
+    return sqlite.insert(table) if c.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def put(c: Connection, table: sa.Table, rows: list[dict[str, Any]], keep: tuple[str, ...] = ()) -> None:
+    """Insert or replace rows by primary key; columns in `keep` stay as they are where the row exists."""
+    if not rows:
+        return
+    statement = insert(c, table)
+    keys = [col.name for col in table.primary_key]
+    changed = {n: statement.excluded[n] for n in rows[0] if n not in keys and n not in keep}
+    if changed:
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    c.execute(statement, rows)
+
+
+def add(c: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows that may already be there; those stay as they are."""
+    if rows:
+        c.execute(insert(c, table).on_conflict_do_nothing(), rows)
+
+
+def add_ids(c: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> list[int]:
+    """Insert new rows, return their ids in the order given."""
+    if not rows:
+        return []
+    statement = sa.insert(table).returning(table.c.id, sort_by_parameter_order=True)
+    return [row[0] for row in c.execute(statement, rows)]
+
+
+def chunks(values: list[Any], size: int = 400) -> Iterator[list[Any]]:
+    """Slices small enough for an IN list on any database."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def bump_volume(c: Connection, deltas: dict[tuple[int, int, str, str], int]) -> None:
+    """Add to the weekly rollup; rows that reach zero stay (and count nothing)."""
+    rows = [
+        {"party_id": p, "week": w, "channel": ch, "direction": d, "count": n}
+        for (p, w, ch, d), n in deltas.items()
+        if n
+    ]
+    if rows:
+        statement = insert(c, t.volume)
+        statement = statement.on_conflict_do_update(
+            index_elements=["party_id", "week", "channel", "direction"],
+            set_={"count": t.volume.c.count + statement.excluded.count},
+        )
+        c.execute(statement, rows)

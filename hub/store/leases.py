@@ -1,0 +1,47 @@
+"""Leases with fencing: one worker per thing, taken over when its heartbeat stops, stale writes refused."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.store.codec import micros
+from hub.store.database import Store, insert
+from hub.store.tables import lease
+
+
+class LeaseLost(Exception):
+    """Somebody else holds the lease by now; nothing of this unit of work may be kept."""
+
+
+def acquire(store: Store, name: str, holder: str, now: datetime, ttl: timedelta) -> int | None:
+    """The fence number when the lease was free, expired, or ours already; None when somebody holds it."""
+    with store.write() as c:
+        row = c.execute(sa.select(lease).where(lease.c.name == name).with_for_update()).mappings().first()
+        if row and row["holder"] != holder and row["expires_at"] > micros(now):
+            return None
+        fence = (row["fence"] if row else 0) + 1
+        statement = insert(c, lease).values(name=name, holder=holder, fence=fence, expires_at=micros(now + ttl))
+        result = c.execute(
+            statement.on_conflict_do_update(
+                index_elements=["name"],
+                set_={"holder": holder, "fence": fence, "expires_at": micros(now + ttl)},
+                where=lease.c.fence == fence - 1,
+            )
+        )
+        return fence if result.rowcount == 1 else None
+
+
+def renew(c: Connection, name: str, fence: int, now: datetime, ttl: timedelta) -> None:
+    """Prolong the lease inside the caller's transaction, which so proves that it still holds it.
+
+    Raises LeaseLost when the fence has moved on.
+    """
+    held = sa.update(lease).where(lease.c.name == name, lease.c.fence == fence)
+    if c.execute(held.values(expires_at=micros(now + ttl))).rowcount != 1:
+        raise LeaseLost(f"lease {name!r} was taken over")
+
+
+def release(store: Store, name: str, fence: int) -> None:
+    with store.write() as c:
+        c.execute(sa.update(lease).where(lease.c.name == name, lease.c.fence == fence).values(expires_at=0))

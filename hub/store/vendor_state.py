@@ -1,0 +1,124 @@
+"""What connectors share through the database: the rate-budget ledger and the encrypted token store."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from hub.api import AuthError, Clock, ConfigError
+from hub.store import leases
+from hub.store.codec import instant_or_none, micros
+from hub.store.database import Store, insert, put
+from hub.store.tables import budget, secret
+
+
+class StoreLedger:
+    """Rate budgets counted in the database, so that all workers of one vendor account share them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def take(self, account: str, name: str, window_start: datetime, units: int, limit: int) -> bool:
+        start = micros(window_start)
+        with self._store.write() as c:
+            statement = insert(c, budget).values(account=account, name=name, window_start=start, used=0)
+            c.execute(statement.on_conflict_do_nothing())
+            mine = sa.and_(budget.c.account == account, budget.c.name == name)
+            c.execute(
+                sa.update(budget).where(mine, budget.c.window_start < start).values(window_start=start, used=0)
+            )
+            spend = sa.update(budget).where(mine, budget.c.used + units <= limit)
+            return c.execute(spend.values(used=budget.c.used + units)).rowcount == 1
+
+    def block(self, account: str, name: str, until: datetime) -> None:
+        with self._store.write() as c:
+            put(c, budget, [
+                {"account": account, "name": name, "window_start": 0, "used": 0, "blocked_until": micros(until)}
+            ], keep=("window_start", "used"))  # fmt: skip
+
+    def blocked_until(self, account: str, name: str) -> datetime | None:
+        with self._store.read() as c:
+            mine = sa.and_(budget.c.account == account, budget.c.name == name)
+            return instant_or_none(c.execute(sa.select(budget.c.blocked_until).where(mine)).scalar())
+
+
+class Secrets:
+    """Small JSON values per connection, encrypted with the newest of `keys` and readable with any of them.
+
+    The connection's name and the field are inside the ciphertext and checked: a row moved elsewhere is refused.
+    keys: urlsafe base64 Fernet keys, newest first; [] keeps tokens in memory only.
+    """
+
+    def __init__(self, store: Store, keys: list[str]) -> None:
+        self._store = store
+        try:
+            self._fernet = MultiFernet([Fernet(k) for k in keys]) if keys else None
+        except ValueError as exc:
+            raise ConfigError("hub.secret_key is not a key: make one with `ihub init`") from exc
+        self._memory: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def get(self, connection: str, field: str) -> dict[str, Any] | None:
+        if self._fernet is None:
+            return self._memory.get((connection, field))
+        with self._store.read() as c:
+            mine = sa.and_(secret.c.connection == connection, secret.c.field == field)
+            blob = c.execute(sa.select(secret.c.value).where(mine)).scalar()
+        if blob is None:
+            return None
+        try:
+            value = json.loads(self._fernet.decrypt(bytes(blob)))
+        except InvalidToken as exc:
+            raise AuthError(f"the stored {field} of {connection!r} cannot be decrypted: connect it again") from exc
+        if value["for"] != [connection, field]:
+            raise AuthError(f"the stored {field} of {connection!r} belongs elsewhere: connect it again")
+        return dict(value["is"])
+
+    def put(self, connection: str, field: str, value: dict[str, Any], now: datetime) -> None:
+        if self._fernet is None:
+            self._memory[connection, field] = value
+            return
+        blob = self._fernet.encrypt(json.dumps({"for": [connection, field], "is": value}).encode())
+        with self._store.write() as c:
+            put(c, secret, [
+                {"connection": connection, "field": field, "value": blob, "changed_at": micros(now)}
+            ])  # fmt: skip
+
+    def forget(self, connection: str) -> None:
+        self._memory = {k: v for k, v in self._memory.items() if k[0] != connection}
+        with self._store.write() as c:
+            c.execute(sa.delete(secret).where(secret.c.connection == connection))
+
+
+class StoreTokens:
+    """The token store of one connection, refreshing under a lease that all workers see."""
+
+    def __init__(self, store: Store, secrets: Secrets, connection: str, clock: Clock) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._connection = connection
+        self._clock = clock
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        return self._secrets.get(self._connection, name)
+
+    def put(self, name: str, value: dict[str, Any]) -> None:
+        self._secrets.put(self._connection, name, value, self._clock.now())
+
+    @asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[None]:
+        lease_name, holder = f"token:{self._connection}:{name}", uuid4().hex
+        while True:
+            fence = leases.acquire(self._store, lease_name, holder, self._clock.now(), timedelta(seconds=60))
+            if fence is not None:
+                break
+            await self._clock.sleep(0.2)
+        try:
+            yield
+        finally:
+            await asyncio.shield(asyncio.to_thread(leases.release, self._store, lease_name, fence))

@@ -1,0 +1,103 @@
+"""Settings of a HubSpot connection, and the call budgets that follow from them."""
+
+from datetime import timedelta
+from typing import Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from hub.api import Budget, ConnectorSettings, OAuthRefresh, SecretStr, StaticToken, TokenSource
+
+HOST = "api.hubapi.com"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class HubSpotSettings(ConnectorSettings):
+    """One portal and one way to sign in.
+
+    token: a service key, or the token of a static-auth or private app; sent as a bearer token. Instead of it,
+    client_id + client_secret + refresh_token sign in by OAuth; refresh_token may stay empty once the account is
+    connected. tier: calls per 10 s the account allows this app (100 Free and Starter, 190 Professional and
+    Enterprise, 250 with the limit increase, 110 OAuth). daily: calls a day, 0 for none (OAuth has none).
+    lookback_minutes: how far every incremental read reaches back, because HubSpot's search index lags.
+    sweep_minutes: how often archived records, merges and changed associations are looked for (search does not show
+    them); link_days: how far back associations are read again. key_property: our unique property.
+    time_zone: the portal's, for the hour its daily limit starts anew. `check` prints portal_id and time_zone.
+    webhook_secret: the app's client secret where that is not client_secret.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    token: SecretStr = SecretStr("")
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+    refresh_token: SecretStr = SecretStr("")
+    oauth_version: Literal["v1", "v3", "2026-03"] = "v3"
+
+    base_url: str = f"https://{HOST}/"
+    api_version: Literal["v3", "2026-03", "2026-09"] = "v3"
+    portal_id: str = ""
+    ui_domain: str = "app.hubspot.com"
+    time_zone: str = ""
+
+    tier: Literal[100, 110, 190, 250] = 100
+    daily: int = Field(default=250_000, ge=0)
+    searches_per_second: int = Field(default=4, ge=1, le=5)
+
+    lookback_minutes: int = Field(default=15, ge=1, le=1440)
+    sweep_minutes: int = Field(default=60, ge=1, le=10_080)
+    link_days: int = Field(default=2, ge=0, le=365)
+
+    key_property: str = Field(default="ihub_key", pattern=r"^[a-z][a-z0-9_]{0,99}$")
+    create_key_property: bool = True
+    webhook_secret: SecretStr = SecretStr("")
+
+    @field_validator("base_url")
+    @classmethod
+    def _ends_in_slash(cls, value: str) -> str:
+        value = value if value.endswith("/") else value + "/"
+        url = urlsplit(value)
+        if url.scheme != "https" and url.hostname not in LOOPBACK:
+            raise ValueError("must begin with https://")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        if value and value not in available_timezones():
+            raise ValueError("must be a time zone name such as Europe/Berlin")
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_sign_in(self) -> Self:
+        if bool(self.token.get_secret_value()) == bool(self.client_id):
+            raise ValueError("set either token or client_id (OAuth), not both and not neither")
+        if self.client_id and not self.client_secret.get_secret_value():
+            raise ValueError("client_secret: OAuth needs it")
+        return self
+
+    def token_source(self) -> TokenSource:
+        if not self.client_id:
+            return StaticToken(self.token.get_secret_value())
+        return OAuthRefresh(
+            "oauth",
+            f"{self.base_url}oauth/{self.oauth_version}/token",
+            self.client_id,
+            self.client_secret.get_secret_value(),
+            self.refresh_token.get_secret_value(),
+        )
+
+    def signing_secret(self) -> str:
+        """The client secret webhooks are signed with; "" when there is none."""
+        return self.webhook_secret.get_secret_value() or self.client_secret.get_secret_value()
+
+    def budgets(self) -> tuple[Budget, ...]:
+        """Searches have a limit of their own and do not count against the 10 s one."""
+        burst = Budget("burst", self.tier, timedelta(seconds=10), {"search": 0})
+        search = Budget(
+            "search", self.searches_per_second, timedelta(seconds=1), {"search": 1}, default_units=0, reserve=0
+        )
+        if not self.daily or self.client_id:
+            return (burst, search)
+        return (burst, search, Budget("daily", self.daily, timedelta(days=1)))
