@@ -192,8 +192,8 @@ class _Loading:
     def add_emulator(self, name: Any, path: Any) -> None:
         if not isinstance(path, str) or not re.fullmatch(r"[\w.]+:\w+", path):
             self.refuse(f'the emulator of "{name}" must be given as "module:Class", not {path!r}', str(name))
-        elif self.registry.origins.get(name, (self.distribution,))[0] == self.distribution:
-            self.registry.emulators.paths.setdefault(name, path)
+        elif self.registry.origins.get(name, ("", ""))[0] == self.distribution:  # only for a connector of its own
+            self.registry.emulators.paths[name] = path
 
 
 def _examined(connector: Any) -> tuple[str, str]:

@@ -157,10 +157,11 @@ def copies(letter: Letter, unread_after: datetime) -> Iterator[DemoMail]:
     """
     sender_box = MAILBOX_OF.get(letter.sender.address, "")
     boxes = [MAILBOX_OF[p.address] for p in letter.recipients if p.address in MAILBOX_OF]
+    is_to_self = sender_box in boxes
     if SUPPORT in boxes or any(p.address == LIST_ADDRESS for p in letter.recipients):
         boxes.append(TOMAS.address)
     if sender_box:
-        labels = ("SENT", "INBOX") if sender_box in boxes else ("SENT",)
+        labels = ("SENT", "INBOX") if is_to_self else ("SENT",)
         raw = letter.core
         if letter.bcc:
             raw = mime.head([("Bcc", mime.addresses([p.mailbox for p in letter.bcc]))]) + raw

@@ -44,6 +44,7 @@ _ISSUES = (
     ("Heat, ice and lettuce", "Temperature logs for small fleets."),
     ("Reading a fuel bill", "Four numbers that matter and nine that do not."),
     ("The year in detours", "Readers' favourite wrong turns."),
+    ("Gloves off", "Which touch screens work with cold fingers. We tried nine."),
 )  # fmt: skip
 
 
@@ -52,7 +53,8 @@ def odd_letters(
 ) -> list[Letter]:
     """All single letters of the window. threads: the conversations so far by "kind-name-organization"."""
     by_key = {o.key: o for o in customers}
-    letters = [newsletter(n, calendar.back(62 - 5 * n, time(6, 30)), seed) for n in range(len(_ISSUES))]
+    # The last issue arrives on the second day.
+    letters = [newsletter(n, calendar.back(62 - 5 * n, time(6, 30)), seed) for n in range(len(_ISSUES) - 1)]
     for part in (_notices, _former_contact, _private, _note_to_self, _blind_copy):
         letters += part(calendar, _rng(seed, part))
     letters.append(_without_id(calendar, by_key["pinewharf"], _rng(seed, _without_id)))

@@ -56,7 +56,7 @@ class Resolver:
         is_text_outside = isinstance(value, str) and not self.source.is_from_file(path)
         if shape.is_list:
             if isinstance(value, Mapping) and not shape.is_table:
-                value = self._reference(value, path)
+                value = self._reference(value, path, shape)
                 is_text_outside = isinstance(value, str)
             if is_text_outside and isinstance(value, str) and not shape.is_text:
                 value = _listed(value)
@@ -88,7 +88,7 @@ class Resolver:
                 return None
         is_written = self.source.is_from_file(path) and not isinstance(value, Mapping)
         if isinstance(value, Mapping):
-            value = self._reference(value, path)
+            value = self._reference(value, path, shape)
         elif shape.never_text and is_written and isinstance(value, str):
             words = "true or false" if bool in shape.options else "a number"
             message = f"must be {words}, without quotes; {found(value)}"
@@ -105,11 +105,13 @@ class Resolver:
             return self._path(value)
         return value
 
-    def _reference(self, value: Mapping[str, Any], path: KeyPath) -> Any:
+    def _reference(self, value: Mapping[str, Any], path: KeyPath, shape: Shape) -> Any:
         """What `{ env = ... }` or `{ file = ... }` points at."""
         if len(value) != 1 or not {"env", "file"}.issuperset(value):
-            message = 'must be one value, or a reference { env = "NAME" } or { file = "path" }; found a table'
-            self._refuse(path, message, f'write {path[-1]} = {{ env = "{variable_for(path)}" }}')
+            what = "a list" if shape.is_list else "one value"
+            message = f'must be {what}, or a reference {{ env = "NAME" }} or {{ file = "path" }}; found a table'
+            example = f'{{ env = "{variable_for(path)}" }}' if shape.is_secret else shape.example
+            self._refuse(path, message, f"write {path[-1]} = {example}")
             return None
         [(kind, name)] = value.items()
         if not isinstance(name, str) or not name:

@@ -30,6 +30,8 @@ def _words(reason: str, line: str, before: list[str], is_at_end: bool) -> tuple[
     pair = _PAIR.match(line)
     key = pair[1] if pair else ""
     value = pair[2] if pair else ""
+    if reason == "Cannot overwrite a value" and line.lstrip().startswith("["):
+        return f"{line.strip()} cannot be a section: it has a value already", "rename the section, or remove the value"
     if reason == "Cannot overwrite a value" and key:
         first = next((n for n, other in enumerate(before, 1) if _same_key(other, key)), 0)
         where = f", first on line {first}" if first else ""

@@ -52,6 +52,8 @@ def literal(value: object) -> str:
 def found(value: Any) -> str:
     """What stands in the file, in words."""
     match value:
+        case None:
+            return "found nothing"
         case bool():
             return f"found {str(value).lower()}"
         case str():

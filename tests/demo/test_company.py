@@ -245,6 +245,8 @@ def test_internal_and_self_addressed_mail(company: Company) -> None:
         assert all(a.endswith(f"@{company.domain}") for a in letter.addresses)
     (copy,) = held(company, only(company, "self")).values()
     assert {"SENT", "INBOX"} <= set(copy.labels)
+    both = {m.letter.key for m in company.messages() if {"SENT", "INBOX"} <= set(m.labels)}
+    assert both == {only(company, "self").key}
 
 
 def test_private_mail_carries_the_canary_and_the_label_and_nothing_else_does(company: Company) -> None:

@@ -1,5 +1,7 @@
 """A connector's own settings: the same errors, and secrets that are read only here."""
 
+# ruff: noqa: ISC004 - the texts stand here as they appear, a line each
+
 import time
 from collections.abc import Callable
 from datetime import date
@@ -34,9 +36,9 @@ class DeskSettings(ConnectorSettings):
     scopes: tuple[str, ...] = ()
     until: date | None = None
     spare: SecretStr | None = None
-    extra_secrets: list[SecretStr] = []
+    extra_secrets: tuple[SecretStr, ...] = ()
     retry: Retry = Retry()
-    mirrors: dict[str, Retry] = {}
+    mirrors: dict[str, Retry] = Field(default_factory=dict)
 
     @field_validator("subdomain")
     @classmethod

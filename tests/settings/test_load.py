@@ -66,9 +66,9 @@ def test_a_whole_file(read: Callable[..., Settings]) -> None:
 def test_settings_cannot_be_changed(read: Callable[..., Settings]) -> None:
     settings = read("")
     with pytest.raises(ValidationError):
-        settings.hub = Hub()  # type: ignore[misc]
+        settings.hub = Hub()
     with pytest.raises(ValidationError):
-        settings.hub.log_level = "debug"  # type: ignore[misc]
+        settings.hub.log_level = "debug"
 
 
 def test_environment_wins_over_the_file(read: Callable[..., Settings]) -> None:

@@ -31,7 +31,7 @@ inline = { a.b = 1, "c d" = [1], e = { f = inf } }
 [ table . "sub.table" ]
 x = 1
   [indented]
-  y = -0x1f if_not = 0
+  y = 0x1f if_not = 0
 '''.replace(" if_not = 0", "") + '''
 [[items]]
 n = 1

@@ -13,9 +13,16 @@ and calls `assemble`.
 from hub.api.mail.body import clean_text, html_to_text, unflow
 from hub.api.mail.decode import decode_text, decode_transfer, decode_words, parameters
 from hub.api.mail.headers import (
-    addresses, date, date_and_zone, decoded, is_forward_subject, message_id, message_ids, normal_subject,
+    addresses,
+    date,
+    date_and_zone,
+    decoded,
+    is_forward_subject,
+    message_id,
+    message_ids,
+    normal_subject,
 )  # fmt: skip
-from hub.api.mail.interaction import texts, to_interaction
+from hub.api.mail.interaction import occurred_at, texts, to_interaction
 from hub.api.mail.message import Mail, Part, assemble, parse_mime, part_from_headers, safe_filename
 from hub.api.mail.sender import Sender, list_addresses, true_sender
 from hub.api.mail.trim import Trimmed, split_reply
@@ -23,6 +30,6 @@ from hub.api.mail.trim import Trimmed, split_reply
 __all__ = [
     "Mail", "Part", "Sender", "Trimmed", "addresses", "assemble", "clean_text", "date", "date_and_zone", "decode_text",
     "decode_transfer", "decode_words", "decoded", "html_to_text", "is_forward_subject", "list_addresses",
-    "message_id", "message_ids", "normal_subject", "parameters", "parse_mime", "part_from_headers", "safe_filename",
-    "split_reply", "texts", "to_interaction", "true_sender", "unflow",
+    "message_id", "message_ids", "normal_subject", "occurred_at", "parameters", "parse_mime", "part_from_headers",
+    "safe_filename", "split_reply", "texts", "to_interaction", "true_sender", "unflow",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ Nothing is ever fetched.
 import html
 import re
 
-MAX_HTML_CHARS = 8 * 1024 * 1024
+MAX_HTML_CHARS = 2_000_000
 MAX_QUOTE_MARKS = 8
 MAX_URL_CHARS = 500
 
@@ -150,7 +150,8 @@ class _Reader:
             end = markup.find(">", at, at + 2000)  # a tag with odd quotes
             if end >= 0:
                 return end + 1
-        self._words("<")
+        if not self.hidden:
+            self.line.append("<")
         return at + 1
 
     def _skip_raw(self, name: str, at: int) -> int:

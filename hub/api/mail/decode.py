@@ -203,7 +203,7 @@ def parameters(value: str) -> tuple[str, dict[str, str]]:
 
 def _rfc2231(pieces: dict[int, tuple[str, bool]]) -> str:
     charset = ""
-    out = []
+    out: list[bytes] = []
     for index in sorted(pieces):
         text, is_encoded = pieces[index]
         if is_encoded:

@@ -70,30 +70,30 @@ def _scan(value: str, found: list[tuple[str, str]], limit: int) -> None:
     angle: str | None = None
     depth = 0
     for match in _tokens(value):
-        kind, token = match.lastgroup, match.group()
+        kind, piece = match.lastgroup, match.group()
         if depth:
-            if token == ")":
+            if piece == ")":
                 depth -= 1
-            elif token == "(":
+            elif piece == "(":
                 depth += 1
             else:
-                comments.append(token)
+                comments.append(piece)
         elif kind == "text":
-            phrase.append(token)
+            phrase.append(piece)
         elif kind == "quoted":
             # a quoted local part stays quoted, so that it is not taken for a plain one
             follows = value[match.end() : match.end() + 1]
-            phrase.append(token if follows == "@" else token[1:-1].replace('\\"', '"').replace("\\\\", "\\"))
+            phrase.append(piece if follows == "@" else piece[1:-1].replace('\\"', '"').replace("\\\\", "\\"))
         elif kind == "angle":
-            angle = token[1:-1] if angle is None or "@" not in angle else angle
-        elif token == "(":
+            angle = piece[1:-1] if angle is None or "@" not in angle else angle
+        elif piece == "(":
             depth = 1
-        elif token in ",;":
+        elif piece in ",;":
             _finish(phrase, comments, angle, found)
             if len(found) >= limit:
                 return
             phrase, comments, angle = [], [], None
-        elif token == ":" and angle is None:
+        elif piece == ":" and angle is None:
             phrase = []  # a group's name
     _finish(phrase, comments, angle, found)
 

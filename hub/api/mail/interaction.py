@@ -8,7 +8,13 @@ from hub.api.canonical import Identifier, Interaction, Participation, Role
 from hub.api.errors import RecordRejected
 from hub.api.mail.body import html_to_text
 from hub.api.mail.headers import (
-    MAX_ADDRESSES, addresses, date_and_zone, decoded, is_forward_subject, message_id, message_ids,
+    MAX_ADDRESSES,
+    addresses,
+    date_and_zone,
+    decoded,
+    is_forward_subject,
+    message_id,
+    message_ids,
 )  # fmt: skip
 from hub.api.mail.message import Mail
 from hub.api.mail.sender import list_addresses, true_sender
@@ -47,9 +53,9 @@ def to_interaction(
     if sender.is_rewritten:
         signals.append("rewritten-from")
     people = _participants(mail, sender.address, sender.name)
-    occurred_at, zone = _occurred(mail, received_at)
+    at, zone = occurred_at(mail, received_at)
     signals.extend(_signals(mail))
-    if occurred_at is None:
+    if at is None:
         signals.append("undated")
     if len(people) >= MAX_ADDRESSES or any(d.startswith("too ") for d in mail.defects):
         signals.append("incomplete")
@@ -60,7 +66,7 @@ def to_interaction(
         external_id=external_id,
         kind="message",
         channel="email",
-        occurred_at=occurred_at,
+        occurred_at=at,
         zone=zone,
         participants=people,
         subject=subject,
@@ -102,7 +108,9 @@ def _participants(mail: Mail, sender: str, name: str) -> tuple[Participation, ..
     )
 
 
-def _occurred(mail: Mail, received_at: datetime | None) -> tuple[datetime | None, str]:
+def occurred_at(mail: Mail, received_at: datetime | None = None) -> tuple[datetime | None, str]:
+    """When a message was sent (aware UTC) and the sender's offset: the Date header, else `received_at`, else the
+    newest usable Received header; (None, "") when none is usable."""
     at, zone = date_and_zone(mail.get("date"))
     if at is not None:
         return at, zone

@@ -21,7 +21,7 @@ MAX_PARTS = 1000
 MAX_DEPTH = 50
 MAX_HEADER_BYTES = 8 * 1024 * 1024
 MAX_PART_HEADER_BYTES = 64 * 1024
-MAX_TEXT_BYTES = 8 * 1024 * 1024
+MAX_TEXT_BYTES = 4 * 1024 * 1024
 
 Headers = list[tuple[str, str]]
 
@@ -132,9 +132,7 @@ def assemble(headers: Headers, root: Part, defects: Sequence[str] = ()) -> Mail:
     return Mail(headers, text, markup, tuple(attached), tuple(problems))
 
 
-def _collect(
-    root: Part, plain: list[Part], html: list[Part], attached: list[Attachment], with_named: bool
-) -> None:
+def _collect(root: Part, plain: list[Part], html: list[Part], attached: list[Attachment], with_named: bool) -> None:
     stack = [(root, True, True)]  # part, whether it may add to the plain and to the HTML view
     while stack:
         part, to_plain, to_html = stack.pop()
@@ -224,7 +222,7 @@ def _delimiters(data: bytes, start: int, stop: int) -> Iterator[tuple[int, int, 
 
 
 def _after_envelope(data: bytes) -> int:
-    start = 0
+    start = 3 if data.startswith(b"\xef\xbb\xbf") else 0
     while data[start : start + 1] in (b"\r", b"\n"):
         start += 1
     while data.startswith((b"From ", b">From "), start):

@@ -31,7 +31,8 @@ ORIGINAL = (
     "oorspronkelijk bericht", "origineel bericht", "mensagem original", "ursprungligt meddelande",
     "originalmeddelande", "oprindelig meddelelse", "original besked", "opprinnelig melding",
     "wiadomość oryginalna", "oryginalna wiadomość", "wiadomość pierwotna", "alkuperäinen viesti",
-    "původní zpráva", "исходное сообщение", "оригинальное сообщение", "原始邮件", "原始郵件", "原邮件", "元のメッセージ",
+    "původní zpráva", "исходное сообщение", "оригинальное сообщение", "原始邮件", "原始郵件", "原邮件",
+    "元のメッセージ",
 )  # fmt: skip
 
 # a forwarded message follows: content, not a quote
@@ -67,8 +68,8 @@ SENT_FROM_START = (
     "sent from ", "sent via ", "sent with ", "sent by ", "(sent from ", "(sent via ", "<<sent ", "sent on the ",
     "get outlook", "get [outlook", "get bluemail", "from my iphone", "from my android", "from my mobile", "sent using ",
     "gesendet von ", "gesendet mit ", "von meinem ", "von unterwegs gesendet", "diese nachricht wurde von mein",
-    "holen sie sich outlook", "outlook für ", "envoyé de mon", "envoyé depuis", "envoyé à partir", "télécharger outlook",
-    "obtenez outlook", "enviado desde", "obtener outlook", "inviato da", "inviato dal", "ottieni outlook",
+    "holen sie sich outlook", "outlook für ", "envoyé de mon", "envoyé depuis", "envoyé à partir", "obtenez outlook",
+    "télécharger outlook", "enviado desde", "obtener outlook", "inviato da", "inviato dal", "ottieni outlook",
     "scarica outlook", "verzonden vanaf", "verzonden met", "verstuurd vanaf", "outlook voor ", "verzonden via",
     "enviado do meu", "enviado a partir", "enviado pelo", "obter o outlook", "enviado via", "skickat från",
     "hämta outlook", "skickades från", "sendt fra", "hent outlook", "wysłane z", "wysłano z", "pobierz outlook",

@@ -24,7 +24,7 @@ def list_addresses(mail: Mail) -> tuple[str, ...]:
 
     From List-Post and X-BeenThere; from List-Id ("name.host" is name@host) only where neither stands.
     """
-    found = []
+    found: list[str] = []
     for value in mail.get_all("list-post"):
         found.extend(m.lower() for m in _BRACKETED.findall(value) if m.count("@") == 1)
     for name in ("x-beenthere", "x-mailing-list"):

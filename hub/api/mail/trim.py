@@ -156,8 +156,8 @@ class _Splitter:
 
     def _header_block(self, at: int) -> bool:
         """Three or more of From, Sent, To, Subject ... in neighbouring lines: an embedded message starts."""
-        seen = set()
-        misses = 0
+        seen: set[str] = set()
+        misses = 0.0
         for line in self.lines[at : at + 12]:
             bare = line[:_LOOK].strip()
             if not bare:

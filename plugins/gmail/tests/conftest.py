@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from hub_gmail import Gmail, GmailSettings
-from hub_gmail.emulator import GmailEmulator
 
 from hub.api import FakeClock, MemoryTokens, Page, Pull, Services, Window
 from hub.testing import FaultBoard
+from hub_gmail import Gmail, GmailSettings
+from hub_gmail.emulator import GmailEmulator
 
 START = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 EVERYTHING = Window()
@@ -88,7 +88,8 @@ class Rig:
     def gmail(self, **settings: Any) -> Gmail:
         given = {
             "mailbox": self.address, "client_id": "client", "refresh_token": f"1//refresh-{self.address}",
-            "base_url": self.url, "token_url": f"{self.url}/token", "auth_url": f"{self.url}/o/oauth2/v2/auth", **settings,
+            "base_url": self.url, "token_url": f"{self.url}/token", "auth_url": f"{self.url}/o/oauth2/v2/auth",
+            **settings,
         }  # fmt: skip
         gmail = Gmail(GmailSettings(**given), self.services())
         self.open.append(gmail)
@@ -162,9 +163,8 @@ async def rig(served: tuple[GmailEmulator, str, FakeClock]) -> AsyncIterator[Rig
 
 
 @pytest.fixture
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """List pages of 40 and stored pages of 15, so that a small mailbox has many of both."""
     monkeypatch.setattr("hub_gmail.listing.LIST_SIZE", 40)
     monkeypatch.setattr("hub_gmail.pull.LIST_SIZE", 40)
     monkeypatch.setattr("hub_gmail.pull.PAGE_RECORDS", 15)
-    yield

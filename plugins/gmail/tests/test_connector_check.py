@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hub_gmail import Gmail, GmailSettings
-from hub_gmail.settings import DRAFT_SCOPE, READ_SCOPE
 from pydantic import ValidationError
 
 from hub.api import API_VERSION, AuthError, ConfigError, Window
+from hub_gmail import Gmail, GmailSettings
+from hub_gmail.settings import DRAFT_SCOPE, READ_SCOPE
 
 SCOPES = "https://www.googleapis.com/auth/gmail."
 
@@ -93,9 +93,7 @@ def key_pair() -> tuple[str, bytes]:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return private.decode(), public
 
 

@@ -1,11 +1,11 @@
 """What goes wrong on the way, and what the connector makes of it: waits, repeats the failed part, or says so."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
 
-from hub.api import AuthError, ContractBroken, RateLimited, RawRecord, RecordRejected, ScopeError, Transient, Window
+from hub.api import AuthError, ContractBroken, RateLimited, RawRecord, RecordRejected, ScopeError, Transient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("small_pages")]
 
@@ -187,5 +187,3 @@ async def test_the_token_goes_to_google_and_to_the_base_url_only(rig: Any) -> No
     gmail = rig.gmail()
     with pytest.raises(ContractBroken, match="refusing to call host"):
         await gmail.http.request("GET", "https://mail.example.org/gmail/v1/users/me/profile")
-
-

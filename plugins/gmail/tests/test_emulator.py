@@ -125,15 +125,20 @@ def running() -> Iterator[Running]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    with httpx.Client(timeout=30) as client:
+        yield client
+
+
 @pytest.fixture
-def api(running: Running) -> Iterator[Api]:
+def api(running: Running, client: httpx.Client) -> Api:
     emulator = running.emulator
     # One server for all tests, since starting one takes longer than a test; each test finds it as new.
     emulator.__init__(now=lambda: START)  # type: ignore[misc]
     assert isinstance(emulator, GmailEmulator)
     emulator.add_mailbox(ADA, aliases=("sales@example.com",))
-    with httpx.Client(timeout=30) as client:
-        yield Api(emulator, running.url, client)
+    return Api(emulator, running.url, client)
 
 
 def unpadded(data: str) -> bytes:

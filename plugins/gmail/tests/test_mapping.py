@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from hub_gmail.mapping import to_entities
 
 from hub.api import Identifier, Interaction, RawRecord, RecordRejected, Unmapped
+from hub_gmail.mapping import to_entities
 
 ID = "18c0ffee00000001"
 
@@ -162,17 +162,18 @@ def _without(name: str) -> bytes:
     return msgspec.json.encode(body)
 
 
+X = leaf("text/plain", "x")
 BROKEN = [
-    ("cut short", message(leaf("text/plain", "x")).body[:-20], "not a Gmail message"),
+    ("cut short", message(X).body[:-20], "not a Gmail message"),
     ("a page", b"<!doctype html><h1>Maintenance</h1>", "not a Gmail message"),
     ("empty", b"", "not a Gmail message"),
     ("no payload", _without("payload"), "no payload"),
-    ("another message", message(leaf("text/plain", "x"), id="other").body, "another message"),
-    ("headers of a wrong type", message(leaf("text/plain", "x"), payload={"headers": "none"}).body, "$.payload.headers"),
-    ("minimal instead of full", message(leaf("text/plain", "x"), payload={"body": {"size": 0}}).body, "without headers"),
+    ("another message", message(X, id="other").body, "another message"),
+    ("headers of a wrong type", message(X, payload={"headers": "none"}).body, "$.payload.headers"),
+    ("minimal instead of full", message(X, payload={"body": {"size": 0}}).body, "without headers"),
     ("bad base64", message(leaf("text/plain", "x", body={"size": 3, "data": "a"})).body, "base64url"),
     ("not even ascii", message(leaf("text/plain", "x", body={"size": 3, "data": "é"})).body, "base64url"),
-    ("no time", message(leaf("text/plain", "x"), internalDate="9" * 18).body, "not a time"),
+    ("no time", message(X, internalDate="9" * 18).body, "not a time"),
     ("not utf-8", b'{"id": "\xff"}', "not a Gmail message"),
     ("nested beyond reason", b'{"id":"' + ID.encode() + b'","payload":' + b'{"parts":[' * 20_000, "not a Gmail"),
 ]  # fmt: skip

@@ -4,10 +4,12 @@ The change feed is search. The list reads HubSpot's record store instead, and th
 one: what hangs on a contact and is in neither of the first two still shows up.
 """
 
+from collections.abc import AsyncIterator
+
 import msgspec
 
 from hub.api import Census, ContractBroken, ScopeError, Window
-from hub_hubspot.client import LINK_READ_LIMIT, Client, chunks
+from hub_hubspot.client import LINK_READ_LIMIT, Client, Row, chunks
 from hub_hubspot.objects import OBJECTS, ObjectType
 from hub_hubspot.texts import instant
 
@@ -31,8 +33,8 @@ class _Count:
     def properties(self) -> list[str]:
         return ["hs_timestamp" if self.kind.is_engagement else "hs_object_id"]
 
-    def add(self, row: dict[str, msgspec.Raw]) -> None:
-        found = msgspec.convert({k: msgspec.json.decode(v) for k, v in row.items()}, _Row)
+    def add(self, row: Row) -> None:
+        found = msgspec.json.decode(msgspec.json.encode(row), type=_Row)
         self.seen.add(str(found.id))
         text = found.properties.get("hs_timestamp") if self.kind.is_engagement else found.createdAt
         try:
@@ -51,7 +53,7 @@ async def census(client: Client, stream: str, period: Window) -> Census:
     """
     kind = OBJECTS[stream]
     count = _Count(kind, period)
-    for row in [r async for r in _everything(client, kind.name, count.properties)]:
+    async for row in _everything(client, kind.name, count.properties):
         count.add(row)
     anchor = "companies" if stream == "contacts" else "contacts"
     try:
@@ -67,8 +69,9 @@ async def census(client: Client, stream: str, period: Window) -> Census:
     return Census(stream, period, ids=frozenset(count.inside), count=len(count.inside))
 
 
-async def _everything(client: Client, kind: str, properties: list[str]):  # type: ignore[no-untyped-def]
-    after, seen = "", set()
+async def _everything(client: Client, kind: str, properties: list[str]) -> AsyncIterator[Row]:
+    after = ""
+    seen: set[str] = set()
     while True:
         rows = await client.page(kind, after=after, properties=properties)
         for row in rows.results:

@@ -144,11 +144,20 @@ class Client:
         *,
         properties: Sequence[str] = (),
         limit: int = SEARCH_LIMIT,
+        newest_by: str = "",
     ) -> Rows:
-        """One search by id ascending. filters: (property, operator, value), all of them must hold."""
+        """One search by id ascending, or newest first by a time property.
+
+        filters: (property, operator, value), all of them must hold.
+        """
         body = {
             "filterGroups": [{"filters": [_filter(*f) for f in filters]}] if filters else [],
-            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+            "sorts": [
+                {
+                    "propertyName": newest_by or "hs_object_id",
+                    "direction": "DESCENDING" if newest_by else "ASCENDING",
+                }
+            ],
             "properties": list(properties),
             "limit": limit,
         }

@@ -82,8 +82,8 @@ class LookUp:
         if body is None or not waiting:
             return
         anchors: dict[str, set[str]] = {}
-        for item in items:
-            for link in item.change.links:
+        for waiter in items:
+            for link in waiter.change.links:
                 if link.remote_id:
                     anchors.setdefault(LINKED[link.kind], set()).add(link.remote_id)
         candidates: set[str] = set()
@@ -93,9 +93,8 @@ class LookUp:
                     candidates.update(linked)
         for part in chunks(sorted(candidates), BATCH_LIMIT):
             for record in await self.client.read(kind, part, [*self.known(kind, names), body]):
-                _, key = split_marker(plain(record.properties.get(body) or ""))
-                if key in waiting:
-                    waiting[key].current = record
+                if item := waiting.get(marker_of(kind, record)):
+                    item.current = record
 
     def known(self, kind: str, names: Iterable[str]) -> list[str]:
         return [n for n in names if n != self.key_property or self.modes.get(kind) != "marked"]
@@ -124,3 +123,8 @@ class LookUp:
                     break  # a type we may not read is a type we never wrote
                 found += [Found(key=k, remote_id=r.id, version=r.updatedAt) for k, r in records.items()]
         return found
+
+
+def marker_of(kind: str, record: Record) -> str:
+    """Our key out of the text of an object, "" where there is none."""
+    return split_marker(plain(record.properties.get(BODIES[kind]) or ""))[1]

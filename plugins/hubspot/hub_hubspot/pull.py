@@ -7,7 +7,8 @@ A stream's cursor walks through phases, one request (or little more) a page:
     changes -> bin -> merged -> links -> at rest             now and then (`sweep_minutes`)
 
 - changes: last modified in [since - lookback, start of the run], by id ascending and `id > last`. Never an offset,
-  so the 10,000-row cap of search is never met, and rows changed meanwhile move into the next run's window.
+  so the 10,000-row cap of search is never met, and rows changed meanwhile move into the next run's window. After
+  a large change a search for one row tells first whether anything came since (`_is_quiet`).
 - bin: archived objects, which search never returns. merged: survivors of merges, read a second time over a
   longer window. links: associations of recent objects, since linking does not make a record "changed".
 """
@@ -20,7 +21,7 @@ from datetime import datetime
 import msgspec
 
 from hub.api import Clock, ContractBroken, CursorExpired, Page, Pull, RawRecord, ScopeError, Window
-from hub_hubspot.client import LINK_READ_LIMIT, Client, Row, Rows, by_number
+from hub_hubspot.client import LINK_READ_LIMIT, SEARCH_LIMIT, Client, Row, Rows, by_number
 from hub_hubspot.objects import MERGED, ObjectType
 from hub_hubspot.settings import HubSpotSettings
 from hub_hubspot.texts import instant
@@ -37,6 +38,7 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
 
     phase: "" at rest. began: start of this run. since: changes up to here are read (0: backfill not finished).
     after: list mark. last: highest id of this phase. swept: start of the last sweep; bin_pages: its size.
+    tail, newest: how many of the rows read were changed within the lookback before `since`, and when the newest was.
     """
 
     phase: str = ""
@@ -46,6 +48,8 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     last: int = 0
     swept: int = 0
     bin_pages: int = 0
+    tail: int = 0
+    newest: int = 0
 
     def encode(self) -> str:
         return msgspec.json.encode(self).decode()
@@ -56,6 +60,12 @@ class _Body(msgspec.Struct):
     associations: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class _Times(msgspec.Struct):
+    lastmodifieddate: str | None = None
+    hs_lastmodifieddate: str | None = None
+    hs_timestamp: str | None = None
+
+
 class _Inline(msgspec.Struct):
     results: list[dict[str, msgspec.Raw]] = []
     paging: msgspec.Raw | None = None
@@ -64,6 +74,7 @@ class _Inline(msgspec.Struct):
 Links = dict[str, list[str]]
 Step = tuple[Page, Cursor]
 _decode_id = msgspec.json.Decoder(str | int)
+_decode_times = msgspec.json.Decoder(_Times)
 _decode_text = msgspec.json.Decoder(str | None)
 
 
@@ -78,6 +89,7 @@ class Reader:
         self.properties = (*kind.properties, settings.key_property)
         self._targets = list(kind.links)
         self._lists_links = bool(kind.links)
+        self._lookback_ms = settings.lookback_minutes * 60_000
 
     async def pages(self, pull: Pull) -> AsyncIterator[Page]:
         """Pages until the stream is at rest; every page's cursor resumes exactly behind it."""
@@ -89,6 +101,9 @@ class Reader:
             "merged": self._merged,
             "links": self._links,
         }
+        if cursor.phase == "changes" and not cursor.last and await self._is_quiet(cursor):
+            yield Page([], msgspec.structs.replace(cursor, phase="", began=0).encode(), total=0)
+            return
         while cursor.phase:
             step = steps.get(cursor.phase)
             if step is None:
@@ -108,6 +123,7 @@ class Reader:
         kept = [(i, row) for i, row in zip(ids, rows.results, strict=True) if self._in_window(row, pull.window)]
         links = linked if linked is not None else await self.links_of([i for i, _ in kept])
         records = [record(i, row, links.get(i, {})) for i, row in kept]
+        cursor = self._count_tail(cursor, rows)
         if rows.after:
             then = msgspec.structs.replace(cursor, after=rows.after, last=highest(ids, cursor.last))
         else:
@@ -123,7 +139,7 @@ class Reader:
         is_over = wrapped(cursor, rows.after, ids)
         if is_over and highest(ids, 0) == cursor.last:
             raise ContractBroken(f"the list of archived {self.kind.name} repeats its page after {cursor.after}")
-        floor = 0 if is_backfill else cursor.swept - self.settings.lookback_minutes * 60_000
+        floor = 0 if is_backfill else cursor.swept - self._lookback_ms
         records = [
             record(i, row, {})
             for i, row in zip(ids, rows.results, strict=True)
@@ -134,7 +150,7 @@ class Reader:
             then = msgspec.structs.replace(cursor, after=rows.after, last=highest(ids, cursor.last), bin_pages=pages)
             return Page(records, then.encode(), is_full=is_backfill), then
         if is_backfill:
-            then = Cursor(since=cursor.began, swept=cursor.began, bin_pages=pages)
+            then = rest(msgspec.structs.replace(cursor, since=cursor.began, bin_pages=pages))
         else:
             phase = "merged" if self.kind.is_mergeable else self._after_merged()
             then = msgspec.structs.replace(cursor, phase=phase, after="", last=0, bin_pages=pages)
@@ -142,21 +158,22 @@ class Reader:
         return Page(records, then.encode(), is_full=is_backfill, is_last=is_backfill), then
 
     async def _changes(self, cursor: Cursor, pull: Pull) -> Step:
-        low = cursor.since - self.settings.lookback_minutes * 60_000
-        records, last, total = await self._search(cursor, pull, [
+        low = cursor.since - self._lookback_ms
+        rows, records, last = await self._search(cursor, pull, [
             (self.kind.modified, "GTE", str(max(low, 0))), (self.kind.modified, "LTE", str(cursor.began)),
         ])  # fmt: skip
+        counted = self._count_tail(cursor if cursor.last else msgspec.structs.replace(cursor, tail=0, newest=0), rows)
         if last:
-            then = msgspec.structs.replace(cursor, last=last)
+            then = msgspec.structs.replace(counted, last=last)
         elif self._is_sweep_due(cursor):
-            then = msgspec.structs.replace(cursor, phase="bin", since=cursor.began, last=0)
+            then = msgspec.structs.replace(counted, phase="bin", since=cursor.began, last=0)
         else:
-            then = Cursor(since=cursor.began, swept=cursor.swept, bin_pages=cursor.bin_pages)
-        return Page(records, then.encode(), total=total), then
+            then = msgspec.structs.replace(counted, phase="", since=cursor.began, began=0, last=0)
+        return Page(records, then.encode(), total=rows.total), then
 
     async def _merged(self, cursor: Cursor, pull: Pull) -> Step:
         low = max(cursor.swept - MERGE_OVERLAP_MS, 0)
-        records, last, _ = await self._search(cursor, pull, [
+        _, records, last = await self._search(cursor, pull, [
             (MERGED, "HAS_PROPERTY", ""), (self.kind.modified, "GTE", str(low)),
         ])  # fmt: skip
         then = msgspec.structs.replace(cursor, last=last, phase="merged" if last else self._after_merged())
@@ -255,8 +272,8 @@ class Reader:
 
     async def _search(
         self, cursor: Cursor, pull: Pull, filters: Sequence[tuple[str, str, str]]
-    ) -> tuple[list[RawRecord], int, int | None]:
-        """(records that are not stored exactly so, last id or 0 on the last page, the vendor's total)."""
+    ) -> tuple[Rows, list[RawRecord], int]:
+        """(the page, those of its records that are not stored exactly so, its last id or 0 on the last page)."""
         rows = await self._rows(cursor.last, filters, self.properties)
         ids = [row_id(r) for r in rows.results]
         held = pull.held(ids) if ids else {}
@@ -265,7 +282,29 @@ class Reader:
             if self._in_window(row, pull.window) and not is_held(row, held.get(i))
         ]  # fmt: skip
         links = await self.links_of([i for i, _ in fresh])
-        return [record(i, row, links[i]) for i, row in fresh], highest(ids, 0) if rows.after else 0, rows.total
+        return rows, [record(i, row, links[i]) for i, row in fresh], highest(ids, 0) if rows.after else 0
+
+    def _count_tail(self, cursor: Cursor, rows: Rows) -> Cursor:
+        """The cursor with these rows counted that the next run would have to read again."""
+        times = [modified_ms(row, self.kind.modified) for row in rows.results]
+        tail = sum(at >= cursor.began - self._lookback_ms for at in times)
+        return msgspec.structs.replace(cursor, tail=cursor.tail + tail, newest=max([cursor.newest, *times]))
+
+    async def _is_quiet(self, cursor: Cursor) -> bool:
+        """After a large change: one search tells that nothing came since, and saves reading all of it again.
+
+        The same number of rows and the same newest one. What that cannot tell (a row indexed late in place of one
+        deleted) waits at most for the end of the lookback: then everything is read again.
+        """
+        is_worth_it = cursor.tail > SEARCH_LIMIT and cursor.began - cursor.since < self._lookback_ms
+        if not is_worth_it or self._is_sweep_due(cursor):
+            return False
+        since = (self.kind.modified, "GTE", str(cursor.since - self._lookback_ms))
+        rows = await self.client.search(
+            self.kind.name, [since], properties=[self.kind.modified], limit=1, newest_by=self.kind.modified
+        )
+        newest = [modified_ms(row, self.kind.modified) for row in rows.results]
+        return rows.total == cursor.tail and newest == [cursor.newest]
 
     async def _confirm_end(self, cursor: Cursor) -> None:
         """A list that begins again: at its end the vendor does that. Anywhere else it is a loop."""
@@ -304,7 +343,7 @@ def start(text: str | None, now: int, *, backfill: str, again: str) -> Cursor:
 
 def rest(cursor: Cursor) -> Cursor:
     """At rest after a sweep."""
-    return Cursor(since=cursor.began, swept=cursor.began, bin_pages=cursor.bin_pages)
+    return msgspec.structs.replace(cursor, phase="", began=0, after="", last=0, swept=cursor.began)
 
 
 def wrapped(cursor: Cursor, after: str, ids: Sequence[str]) -> bool:
@@ -337,12 +376,17 @@ def text_of(row: Row, name: str) -> str:
 
 
 def moment(row: Row, name: str) -> datetime | None:
-    """A property as an instant; None when it is missing or broken (mapping will say so)."""
+    """One of the time properties as an instant; None when it is missing or broken (mapping will say so)."""
     try:
-        properties = msgspec.json.decode(row.get("properties", b"{}"), type=dict[str, str | None])
-        return instant(properties.get(name))
+        return instant(getattr(_decode_times.decode(row["properties"]), name)) if "properties" in row else None
     except (msgspec.MsgspecError, ValueError):
         return None
+
+
+def modified_ms(row: Row, name: str) -> int:
+    """When the row was last modified, in epoch ms; 0 when it does not say."""
+    at = moment(row, name)
+    return round(at.timestamp() * 1000) if at else 0
 
 
 def archived_ms(row: Row) -> float:

@@ -19,11 +19,10 @@ from hub_hubspot.client import BATCH_LIMIT, Client, Record, chunks
 from hub_hubspot.errors import Problem, row_error
 from hub_hubspot.items import Item, Outcome, inline_links, parts
 from hub_hubspot.linker import Linker
-from hub_hubspot.lookup import LookUp, Mode
+from hub_hubspot.lookup import LookUp, Mode, marker_of
 from hub_hubspot.objects import OBJECTS, PUSHED
 from hub_hubspot.outbound import BODIES, differing, object_type, properties
 from hub_hubspot.settings import HubSpotSettings
-from hub_hubspot.texts import plain, split_marker
 
 NO_KEY = "the portal has no unique property {0} on {1}: grant {2} and run check, or create it by hand"
 
@@ -258,38 +257,33 @@ class Writer:
     # Deletes and look-ups
 
     async def _delete(self, items: Sequence[Item]) -> None:
-        """Archive. An object whose type the change does not tell is found by its key."""
-        for kind in dict.fromkeys(k for i in items for k in ([i.type] if i.type else PUSHED.get(i.change.kind, ()))):
-            mine = [
-                i for i in items if i.outcome is None and i.type in {"", kind} and kind in PUSHED.get(i.change.kind, ())
-            ]
-            names = [*OBJECTS[kind].properties, self.key_property]
-            found = await self.lookup.by_key(kind, [i.change.key for i in mine], names)
-            if by_id := [
-                i for i in mine if i.change.key not in found and i.change.remote_id and self._is_certain(i, kind)
-            ]:
-                records = await self.client.read(
-                    kind, [i.change.remote_id for i in by_id], self.lookup.known(kind, names)
-                )
-                at = {r.id: r for r in records}
-                found |= {i.change.key: at[i.change.remote_id] for i in by_id if i.change.remote_id in at}
-            gone = [i for i in mine if i.change.key in found and self._is_ours(i, kind, found[i.change.key])]
-            if gone:
-                await self.client.archive(kind, [found[i.change.key].id for i in gone])
-            for item in gone:
-                record = found[item.change.key]
+        """Archive. A change that does not tell its object type is looked for by key in all that its kind can be."""
+        for kind in dict.fromkeys(k for i in items for k in _types(i)):
+            found = await self._to_delete(kind, [i for i in items if i.outcome is None and kind in _types(i)])
+            await self.client.archive(kind, [record.id for _, record in found])
+            for item, record in found:
                 item.outcome, item.remote_id, item.before = "deleted", record.id, dict(record.properties)
         for item in items:
             item.outcome = item.outcome or "unchanged"
 
-    def _is_certain(self, item: Item, kind: str) -> bool:
-        """Ids are unique only within a type: an id alone counts where the type is known, or the text can tell."""
-        return bool(item.type) or len(PUSHED[item.change.kind]) == 1 or self.modes.get(kind) == "marked"
-
-    def _is_ours(self, item: Item, kind: str, record: Record) -> bool:
-        if item.type or kind not in BODIES or self.modes.get(kind) != "marked":
-            return True
-        return split_marker(plain(record.properties.get(BODIES[kind]) or ""))[1] == item.change.key
+    async def _to_delete(self, kind: str, items: Sequence[Item]) -> list[tuple[Item, Record]]:
+        """The objects of one type that are meant. Ids are unique only within a type, so an id alone is trusted only
+        where the type is certain, or the text carries our key."""
+        names = [*OBJECTS[kind].properties, self.key_property]
+        by_key = await self.lookup.by_key(kind, [i.change.key for i in items], names)
+        is_marked = self.modes.get(kind) == "marked" and kind in BODIES
+        rest = [
+            i for i in items
+            if i.change.key not in by_key and i.change.remote_id and (len(_types(i)) == 1 or is_marked)
+        ]  # fmt: skip
+        records = await self.client.read(kind, [i.change.remote_id for i in rest], self.lookup.known(kind, names))
+        by_id = {r.id: r for r in records}
+        found = [(i, by_key[i.change.key]) for i in items if i.change.key in by_key]
+        for item in rest:
+            record = by_id.get(item.change.remote_id)
+            if record and (len(_types(item)) == 1 or marker_of(kind, record) == item.change.key):
+                found.append((item, record))
+        return found
 
 
 class _NoUpsert(Exception):
@@ -301,3 +295,8 @@ def _says_no_upsert(error: HubError) -> bool:
     if isinstance(error, Gone) or error.status in {404, 405}:
         return True
     return "non-unique" in words or "not a unique" in words or ("upsert" in words and "support" in words)
+
+
+def _types(item: Item) -> tuple[str, ...]:
+    """The object types a deleted change may be of."""
+    return (item.type,) if item.type else PUSHED.get(item.change.kind, ())

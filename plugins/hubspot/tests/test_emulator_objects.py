@@ -182,7 +182,9 @@ def test_values_are_normalised(site: Site) -> None:
 
 
 def test_email_headers_fill_the_read_only_addresses(site: Site) -> None:
-    headers = '{"from":{"email":"a@example.com","firstName":"A"},"to":[{"email":"b@example.com"},{"email":"c@example.com"}]}'
+    headers = (
+        '{"from":{"email":"a@example.com","firstName":"A"},"to":[{"email":"b@example.com"},{"email":"c@example.com"}]}'
+    )
     properties = {"hs_timestamp": "1700000000000", "hs_email_direction": "EMAIL", "hs_email_headers": headers}
     made = site.call("POST", f"{V3}/emails", 201, {"properties": properties})["properties"]
     assert made["hs_email_from_email"] == "a@example.com"
@@ -334,7 +336,9 @@ def test_one_bad_input_refuses_the_batch_unless_every_input_has_a_trace_id(site:
 def test_batch_update_reports_missing_ids_and_refuses_repeated_ones(site: Site) -> None:
     (id_,) = fill(site, 1)
     change = {"properties": {"firstname": "New"}}
-    found = site.call("POST", f"{V3}/contacts/batch/update", 207, {"inputs": [{"id": id_, **change}, {"id": "5", **change}]})
+    found = site.call(
+        "POST", f"{V3}/contacts/batch/update", 207, {"inputs": [{"id": id_, **change}, {"id": "5", **change}]}
+    )
     assert len(found["results"]) == found["numErrors"] == 1
     body = site.call("POST", f"{V3}/contacts/batch/update", 400, {"inputs": [{"id": id_, **change}] * 2})
     assert "Duplicate IDs" in body["message"]

@@ -27,12 +27,13 @@ Scopes = tuple[str, ...]
 
 
 def short(scope: str) -> str:
-    """ "readonly" for .../auth/gmail.readonly, "full" for https://mail.google.com/; others as they are."""
-    return "full" if scope == FULL else scope.removeprefix(PREFIX)
+    """ "readonly" for .../auth/gmail.readonly or gmail.readonly, "full" for https://mail.google.com/."""
+    return "full" if scope == FULL else scope.removeprefix(PREFIX).removeprefix("gmail.")
 
 
 def long(scope: str) -> str:
-    return FULL if scope == "full" else scope if "/" in scope else PREFIX + scope
+    """The URL of a scope by any of those names; other URLs as they are."""
+    return FULL if scope == "full" else scope if "/" in scope else PREFIX + scope.removeprefix("gmail.")
 
 
 class TokenRefused(Exception):

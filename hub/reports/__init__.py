@@ -1,0 +1,16 @@
+"""Read-only questions over the store: the four answers, timelines, explanations, health, figures.
+
+In: a connection that only reads. Out: plain dicts and lists, ready for JSON; instants are aware UTC datetimes.
+"""
+
+from hub.reports.brief import brief
+from hub.reports.explain import explain
+from hub.reports.health import health, quarantine
+from hub.reports.people import find
+from hub.reports.summary import person as person_facts
+from hub.reports.summary import state_hash, summary, top
+from hub.reports.timeline import timeline
+
+__all__ = [
+    "brief", "explain", "find", "health", "person_facts", "quarantine", "state_hash", "summary", "timeline", "top",
+]  # fmt: skip

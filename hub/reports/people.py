@@ -1,0 +1,83 @@
+"""Parties as reports show them: found by name or address, named, with their organization."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.store import chunks, instant_or_none
+from hub.store import tables as t
+
+
+def find(c: Connection, text: str, limit: int = 10) -> list[dict[str, Any]]:
+    """Parties whose public id, address or name matches `text`: exact ones first, then by name and address part."""
+    wanted = text.strip().lower()
+    ids: list[int] = []
+    exact = sa.select(t.party.c.id).where(sa.or_(t.party.c.public_id == wanted, sa.func.lower(t.party.c.name) == wanted))
+    by_identifier = sa.select(t.identifier.c.party_id).where(t.identifier.c.value == wanted)
+    like = f"%{wanted.replace('%', '').replace('_', chr(92) + '_')}%"
+    loose = sa.select(t.party.c.id).where(sa.func.lower(t.party.c.name).like(like, escape="\\")).limit(200)
+    loose_id = sa.select(t.identifier.c.party_id).where(t.identifier.c.value.like(like, escape="\\")).limit(200)
+    for query in (by_identifier, exact):
+        ids += [i for i in c.execute(query).scalars() if i not in ids]
+    if not ids and wanted:
+        for query in (loose, loose_id):
+            ids += [i for i in c.execute(query).scalars() if i not in ids]
+    found = list(describe(c, ids).values())
+    found.sort(key=lambda p: (p["kind"] == "organization", -(p["interactions"])))
+    return found[:limit]
+
+
+def describe(c: Connection, party_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Party id -> public_id, kind, name, addresses, organization, owner, interactions, last_at."""
+    ids = list(dict.fromkeys(party_ids))
+    found: dict[int, dict[str, Any]] = {}
+    org = t.party.alias("org")
+    for part in chunks(ids):
+        query = sa.select(t.party, org.c.name.label("org_name"), org.c.public_id.label("org_public")).outerjoin(
+            org, org.c.id == t.party.c.organization_id
+        )
+        for r in c.execute(query.where(t.party.c.id.in_(part))).mappings():
+            found[r["id"]] = {
+                "public_id": r["public_id"], "kind": r["kind"], "name": r["name"], "addresses": [],
+                "organization": {"public_id": r["org_public"], "name": r["org_name"]} if r["org_public"] else None,
+                "owner_identifier_id": r["owner_identifier_id"], "interactions": 0, "last_at": None,
+            }  # fmt: skip
+        idents = sa.select(t.identifier.c.party_id, t.identifier.c.scheme, t.identifier.c.value).where(
+            t.identifier.c.party_id.in_(part), t.identifier.c.scheme.in_(("email", "phone", "domain"))
+        )
+        for party_id, _, value in c.execute(idents.order_by(t.identifier.c.id)):
+            found[party_id]["addresses"].append(value)
+        counted = sa.select(t.link.c.party_id, sa.func.count(), sa.func.max(t.link.c.occurred_at))
+        for party_id, n, last in c.execute(counted.where(t.link.c.party_id.in_(part)).group_by(t.link.c.party_id)):
+            found[party_id]["interactions"], found[party_id]["last_at"] = n, instant_or_none(last)
+    for p in found.values():
+        if not p["name"] and p["addresses"]:
+            p["name"] = p["addresses"][0]
+        if p["organization"] and not p["organization"]["name"]:
+            p["organization"]["name"] = _domain_of(c, p["organization"]["public_id"])
+    return {i: found[i] for i in ids if i in found}
+
+
+def _domain_of(c: Connection, public_id: str) -> str:
+    query = sa.select(t.identifier.c.value).join(t.party, t.party.c.id == t.identifier.c.party_id)
+    return c.execute(query.where(t.party.c.public_id == public_id, t.identifier.c.scheme == "domain").limit(1)).scalar() or ""
+
+
+def party_id(c: Connection, public_id: str) -> int | None:
+    return c.execute(sa.select(t.party.c.id).where(t.party.c.public_id == public_id)).scalar()
+
+
+def person_of(c: Connection, identifier_id: int | None) -> dict[str, Any] | None:
+    """The party behind an identifier, with the identifier's own value as address when it is one."""
+    if identifier_id is None:
+        return None
+    query = sa.select(t.identifier.c.party_id, t.identifier.c.scheme, t.identifier.c.value)
+    row = c.execute(query.where(t.identifier.c.id == identifier_id)).first()
+    if row is None:
+        return None
+    who = describe(c, [row[0]])[row[0]]
+    emails = [a for a in who["addresses"] if "@" in a]
+    name = who["name"] or row[2]
+    return {"name": name, "address": emails[0] if emails else "", "public_id": who["public_id"]}
