@@ -8,27 +8,25 @@ import asyncio
 import json
 import logging
 import os
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import sqlalchemy as sa
 
 from hub import identity, settings as config
-from hub.api import AuthError, Clock, Connector, HubError, PermissionMatrix, Services
+from hub.api import AuthError, Clock, ConfigError, Connector, HubError, PermissionMatrix, Services, Transient
 from hub.engine import status as st
 from hub.engine.page import StreamRun
-from hub.engine.pull import StreamResult, pull_stream
-from hub.landing import Brake, CapturePolicy
+from hub.engine.pull import StreamResult, confirm_gone, finish, pull_stream
+from hub.landing import Brake, CapturePolicy, held, resolve_hold
 from hub.own import Own
 from hub.plugins import Registry
 from hub.plugins import load as load_plugins
-from hub.store import LeaseLost, Secrets, Store, StoreLedger, StoreTokens, acquire, instant_or_none, micros, release, renew
+from hub.store import LeaseLost, Secrets, Store, StoreLedger, StoreTokens, acquire, instant_or_none, micros, new_holder, release, renew
 from hub.store import tables as t
 
 log = logging.getLogger("hub.engine")
@@ -68,7 +66,6 @@ class Engine:
         self.store = store
         self.registry = registry
         self.clock = clock or Clock()
-        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.secrets = Secrets(store, _secret_keys())
         self.patience_s = patience_s
         self._transport = transport
@@ -95,8 +92,6 @@ class Engine:
             known = list(self.settings.connections)
             near = config.did_you_mean(name, known)
             hint = f"; did you mean {near!r}?" if near else f"; there are: {', '.join(known) or 'none yet'}"
-            from hub.api import ConfigError
-
             raise ConfigError(f"there is no connection {name!r}{hint}")
         cls = self.registry.get(connection.connector)
         values = config.connector_settings(connection, cls.settings_model)
@@ -186,7 +181,8 @@ class Engine:
         try:
             async with self.lease(f"connection:{name}") as fence:
                 if fence is None:
-                    return SyncResult(name, st.HEALTHY, st.OK, detail="another worker is running it")
+                    busy = "another worker is on it"
+                    return SyncResult(name, st.CATCHING_UP, st.OK, detail=busy, lines=[f"{name}: {busy}"])
                 return await self._sync(name, fence, streams, census)
         except LeaseLost as exc:
             return SyncResult(name, st.DEGRADED, st.PARTLY, detail=str(exc), lines=[f"{name}: {exc}"])
@@ -276,13 +272,45 @@ class Engine:
             )  # fmt: skip
         return self._mappers[stream_id]
 
+    async def release_hold(self, hold_id: int, is_approved: bool) -> int:
+        """A person's word on held deletions: ask the source about each and remove what is gone, or keep them all.
+
+        Returns how many records were removed. Raises ConfigError when there is no such open hold.
+        """
+        with self.store.read() as c:
+            row = c.execute(sa.select(t.hold).where(t.hold.c.id == hold_id, t.hold.c.resolved_at.is_(None))).mappings().first()
+        if row is None:
+            raise ConfigError(f"there is no open hold {hold_id}: `ihub health` lists them")
+        removed = 0
+        if is_approved:
+            removed = await self._carry_out(row["stream_id"], json.loads(row["ids"]))
+        with self.store.write() as c:
+            resolve_hold(c, hold_id, "approved" if is_approved else "rejected", micros(self.clock.now()))
+        return removed
+
+    async def _carry_out(self, stream_id: int, external_ids: list[str]) -> int:
+        other = self._sibling(stream_id)
+        async with self.lease(f"connection:{other.connection}") as fence:
+            if fence is None:
+                raise Transient(f"{other.connection} is being synced right now: try again in a moment")
+            connector = self.connector(other.connection)
+            run = self._run(other.connection, other.connection_id, connector, other.stream, fence, "pull")
+            with self.store.read() as c:
+                known = held(c, stream_id, external_ids)
+            try:
+                missing = [(h.id, ext) for ext, h in known.items() if not h.is_gone]
+                removed = await confirm_gone(run, self.clock, missing)
+            finally:
+                await connector.aclose()
+            finish(run, self.clock.now(), StreamResult(other.stream, st.HEALTHY, books=run.books))
+            return removed
+
     # --- leases and schedules -----------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[int | None]:
         """The lease's fence while we hold it, kept by a heartbeat; None when somebody else has it."""
-        holder = f"{self.holder}:{uuid4().hex[:8]}"
-        fence = acquire(self.store, name, holder, self.clock.now(), LEASE_TTL)
+        fence = acquire(self.store, name, new_holder(), self.clock.now(), LEASE_TTL)
         if fence is None:
             yield None
             return

@@ -76,7 +76,7 @@ async def pull_stream(run: StreamRun, clock: Clock, since: datetime | None, brak
         issues.report(run, clock.now(), type(exc).__name__, str(exc))
     result.books = run.books
     result.requests = run.connector.http.requests - before
-    _finish(run, clock.now(), result)
+    finish(run, clock.now(), result)
     return result
 
 
@@ -253,7 +253,8 @@ async def _repair(run: StreamRun, clock: Clock, missing: Sequence[str]) -> set[s
     return repaired
 
 
-def _finish(run: StreamRun, now: datetime, result: StreamResult) -> None:
+def finish(run: StreamRun, now: datetime, result: StreamResult) -> None:
+    """Write down how the run ended. `last_good` moves only when everything did, to the end."""
     values: dict[str, Any] = {"status": result.status, "detail": result.detail[:2000], "last_try_at": micros(now)}
     if result.status == st.HEALTHY:
         values |= {"last_good_at": micros(now), "waiting_until": None}

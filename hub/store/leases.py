@@ -1,6 +1,9 @@
 """Leases with fencing: one worker per thing, taken over when its heartbeat stops, stale writes refused."""
 
+import os
+import socket
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,11 +17,31 @@ class LeaseLost(Exception):
     """Somebody else holds the lease by now; nothing of this unit of work may be kept."""
 
 
+def new_holder() -> str:
+    """A name for one holder: host, process, and something of its own."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:12]}"
+
+
+def _is_dead(holder: str) -> bool:
+    """True when the holder was a process of this host that no longer runs: no need to wait for its lease to end."""
+    host, _, rest = holder.rpartition(":")[0].rpartition(":")
+    if host != socket.gethostname() or not rest.isdigit() or int(rest) == os.getpid():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def acquire(store: Store, name: str, holder: str, now: datetime, ttl: timedelta) -> int | None:
     """The fence number when the lease was free, expired, or ours already; None when somebody holds it."""
     with store.write() as c:
         row = c.execute(sa.select(lease).where(lease.c.name == name).with_for_update()).mappings().first()
-        if row and row["holder"] != holder and row["expires_at"] > micros(now):
+        is_held = row and row["holder"] != holder and row["expires_at"] > micros(now)
+        if row and is_held and not _is_dead(row["holder"]):
             return None
         fence = (row["fence"] if row else 0) + 1
         statement = insert(c, lease).values(name=name, holder=holder, fence=fence, expires_at=micros(now + ttl))

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -112,7 +111,7 @@ class StoreTokens:
 
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[None]:
-        lease_name, holder = f"token:{self._connection}:{name}", uuid4().hex
+        lease_name, holder = f"token:{self._connection}:{name}", leases.new_holder()
         while True:
             fence = leases.acquire(self._store, lease_name, holder, self._clock.now(), timedelta(seconds=60))
             if fence is not None:

@@ -5,6 +5,7 @@ whole HTTP request. Parts come back in any order, named `response-<our Content-I
 only the parts that failed are asked again. At most 100 calls a batch; each costs what it costs alone.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from hub.api import ContractBroken, Gone, Http, HubError, RateLimited, RecordRejected, Response, Transient
@@ -13,6 +14,10 @@ BATCH = "batch/gmail/v1"
 USER = "/gmail/v1/users/me/"
 ROUNDS = 8
 _BOUNDARY = b"=_interaction_hub"
+
+_NAME = re.compile(rb"\r\ncontent-id:[ \t]*<?(?:response-)?([^<>\s]+)>?[ \t]*\r\n", re.IGNORECASE)
+_STATUS = re.compile(rb"HTTP/[\d.]+ +(\d{3})\b")
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
 
 
 def encode(calls: Mapping[str, str]) -> bytes:
@@ -52,21 +57,19 @@ def _part(data: bytes, start: int, end: int) -> tuple[str, Response] | None:
     inner = data.find(b"\r\n\r\n", outer + 4, end)
     if outer < 0 or inner < 0:
         return None
-    name = _fields(data[start:outer]).get("content-id", "").strip("<>").removeprefix("response-")
-    line, _, rest = data[outer + 4 : inner].partition(b"\r\n")
-    words = line.split(None, 2)
-    if not name or len(words) < 2 or not words[1].isdigit():
+    name, status = _NAME.search(data, start, outer + 2), _STATUS.match(data, outer + 4, inner + 2)
+    if name is None or status is None:
         return None
-    headers = _fields(rest)
-    body = data[inner + 4 : end]
-    length = headers.get("content-length", "")
-    if length.isdigit() and int(length) > len(body):
+    length = _LENGTH.search(data, outer + 4, inner + 2)
+    if length is not None and int(length[1]) > end - inner - 4:
         return None
-    return name, Response(int(words[1]), headers, body)
+    headers = {} if status[1] == b"200" else _fields(data[outer + 4 : inner])
+    return name[1].decode("latin-1"), Response(int(status[1]), headers, data[inner + 4 : end])
 
 
 def _fields(block: bytes) -> dict[str, str]:
-    lines = (line.partition(":") for line in block.decode("latin-1").split("\r\n"))
+    """Header names in lower case. Read for refusals only: a good part's headers say nothing."""
+    lines = (line.partition(":") for line in block.decode("latin-1").split("\r\n")[1:])
     return {name.strip().lower(): value.strip() for name, found, value in lines if found}
 
 

@@ -31,7 +31,7 @@ def test_parts_come_out_as_they_went_in() -> None:
     assert answers["0"].body == first
     assert answers["1"].body == second
     assert [answers[n].status for n in ("0", "1")] == [200, 404]
-    assert answers["0"].headers["content-type"].startswith("application/json")
+    assert answers["1"].headers["content-type"].startswith("application/json")
 
 
 def test_a_batch_cut_anywhere_gives_only_whole_parts() -> None:

@@ -141,9 +141,9 @@ def observe(response: Response, budgeter: Budgeter, clock: Clock, zone: str) -> 
     """Stop spending when the vendor's own count says nothing is left."""
     remaining = response.headers.get("x-hubspot-ratelimit-remaining", "")
     if remaining == "0" and response.status < 400:
-        # A rolling window: a tenth of it frees about a tenth of the calls.
+        # A rolling window that is full: the calls in it leave it at the latest after its whole length.
         interval = response.headers.get("x-hubspot-ratelimit-interval-milliseconds", "")
-        budgeter.block((int(interval) if interval.isdecimal() else 10_000) / 10_000, "burst")
+        budgeter.block(int(interval) / 1000 if interval.isdecimal() else 10.0, "burst")
     if response.headers.get("x-hubspot-ratelimit-daily-remaining", "") == "0":
         budgeter.block(until_midnight(clock.now(), zone), "daily")
 

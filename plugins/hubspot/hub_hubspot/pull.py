@@ -21,7 +21,7 @@ from datetime import datetime
 import msgspec
 
 from hub.api import Clock, ContractBroken, CursorExpired, Page, Pull, RawRecord, ScopeError, Window
-from hub_hubspot.client import LINK_READ_LIMIT, SEARCH_LIMIT, Client, Row, Rows, by_number
+from hub_hubspot.client import LINK_READ_LIMIT, SEARCH_LIMIT, Client, Paging, Row, Rows, by_number
 from hub_hubspot.objects import MERGED, ObjectType
 from hub_hubspot.settings import HubSpotSettings
 from hub_hubspot.texts import instant
@@ -68,7 +68,7 @@ class _Times(msgspec.Struct):
 
 class _Inline(msgspec.Struct):
     results: list[dict[str, msgspec.Raw]] = []
-    paging: msgspec.Raw | None = None
+    paging: Paging | None = None
 
 
 Links = dict[str, list[str]]

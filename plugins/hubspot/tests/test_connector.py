@@ -1,6 +1,6 @@
 """The HubSpot connector reading a portal, over real HTTP against the emulator."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,6 @@ from hub.api import (
     AuthError,
     ContractBroken,
     CursorExpired,
-    FakeClock,
     Gone,
     Interaction,
     Page,
@@ -27,9 +26,8 @@ from hub.api import (
     Transient,
     Window,
 )
-from hub.testing import Running
 from hub_hubspot import HubSpot, HubSpotSettings
-from hub_hubspot.emulator import HubSpotEmulator
+from hub_hubspot.emulator.stage import Site, Stage
 from hub_hubspot.objects import OBJECTS
 from hub_hubspot.pull import Cursor, Reader
 
@@ -41,13 +39,15 @@ DIALECTS = ("v3", "2026-03", "2026-09")
 class World:
     """A served portal, a clock it shares with the connector, and what a hub would have stored."""
 
-    def __init__(self, running: Running, emulator: HubSpotEmulator, clock: FakeClock) -> None:
-        self.running, self.emulator, self.clock = running, emulator, clock
+    def __init__(self, site: Site) -> None:
+        self.emulator, self.clock = site.emulator, site.clock
+        self.url = str(site.client.base_url)
+        self.faults = site.emulator.faults
         self.stored: dict[str, bytes] = {}
         self.made: list[HubSpot] = []
 
     def connect(self, **settings: Any) -> HubSpot:
-        given = {"token": "test-token", "base_url": self.running.url, **settings}
+        given = {"token": "test-token", "base_url": self.url, **settings}
         made = HubSpot(HubSpotSettings(**given), Services(clock=self.clock, jitter=lambda: 0.5))
         self.made.append(made)
         return made
@@ -71,15 +71,18 @@ class World:
         return self.emulator.control(command, args)
 
 
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with Stage().running() as running:
+        yield running
+
+
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    clock = FakeClock(NOW)
-    emulator = HubSpotEmulator(token="test-token", now=clock.now)
-    with emulator.serve() as running:
-        world = World(running, emulator, clock)
-        yield world
-        for made in world.made:
-            await made.aclose()
+async def world(stage: Stage) -> AsyncIterator[World]:
+    world = World(stage.open())
+    yield world
+    for made in world.made:
+        await made.aclose()
 
 
 async def pages(hubspot: HubSpot, stream: str, cursor: str | None = None) -> list[Page]:
@@ -173,10 +176,10 @@ async def test_incremental_and_backfill_end_with_the_same_records(world: World) 
         world.control("generate", emails=7)
         world.control("touch", type="emails", ids=[1001 + minutes], properties={"hs_email_subject": f"v{minutes}"})
         _, cursor, _ = await world.sync(hubspot, "emails", cursor)
-    other = World(world.running, world.emulator, world.clock)
-    await other.sync(world.connect(), "emails", None)
-    assert len(other.stored) == 285
-    assert world.stored == other.stored
+    incremental, world.stored = world.stored, {}
+    await world.sync(hubspot, "emails", None)
+    assert len(world.stored) == 285
+    assert incremental == world.stored
 
 
 async def test_many_rows_with_one_timestamp_pass_under_a_small_cap(
@@ -219,7 +222,9 @@ async def test_after_a_large_change_an_idle_stream_costs_one_request_too(world: 
     world.clock.advance(60)
     ids, cursor, _ = await world.sync(hubspot, "notes", cursor)
     assert ids == ["1500"]
-    world.clock.advance(1000)
+    world.clock.advance(1000)  # the lookback is over: all of it is read once more, and then never again
+    ids, cursor, requests = await world.sync(hubspot, "notes", cursor)
+    assert (ids, requests) == ([], 5)
     ids, cursor, requests = await world.sync(hubspot, "notes", cursor)
     assert (ids, requests) == ([], 1)
 
@@ -232,10 +237,10 @@ async def test_rows_the_index_shows_late_are_not_lost(world: World) -> None:
     for _ in range(12):
         world.clock.advance(120)
         made.append(await _create(hubspot, "contacts", {"firstname": "Late"}))
-        ids, cursor, _ = await world.sync(hubspot, "contacts", cursor)
+        _, cursor, _ = await world.sync(hubspot, "contacts", cursor)
     for _ in range(6):
         world.clock.advance(120)
-        ids, cursor, _ = await world.sync(hubspot, "contacts", cursor)
+        _, cursor, _ = await world.sync(hubspot, "contacts", cursor)
     assert set(made) == set(world.stored)
 
 
@@ -307,12 +312,16 @@ async def test_merged_contacts_become_redirects(world: World, mints_new_id: bool
 async def test_a_page_loop_stops_the_stream_before_the_cursor_moves(world: World) -> None:
     world.control("generate", contacts=350)
     hubspot = world.connect()
-    world.running.faults.add("page_loop")
-    seen = []
-    with pytest.raises(ContractBroken, match="page loop"):
+    world.faults.add("page_loop")
+    seen: list[Page] = []
+
+    async def read() -> None:
         async for page in hubspot.pull(Pull("contacts", None, Window())):
             seen.append(page)
-    world.running.faults.clear()
+
+    with pytest.raises(ContractBroken, match="page loop"):
+        await read()
+    world.faults.clear()
     rest = await pages(hubspot, "contacts", seen[-1].cursor)
     assert len({r.external_id for p in [*seen, *rest] for r in p.records}) == 350
 
@@ -338,7 +347,7 @@ async def test_an_unreadable_cursor_is_an_expired_one(world: World) -> None:
 async def test_a_broken_answer_never_becomes_a_page(world: World, fault: str) -> None:
     world.control("generate", contacts=10)
     hubspot = world.connect()
-    world.running.faults.add(fault, path="objects/contacts")
+    world.faults.add(fault, path="objects/contacts")
     with pytest.raises((Transient, ContractBroken)):
         await pages(hubspot, "contacts")
 
@@ -347,7 +356,7 @@ async def test_a_missing_scope_stops_its_own_stream_and_no_other(world: World) -
     world.control("generate", contacts=3, companies=2, emails=2)
     world.control("associate", type="contacts", id=1001, to="companies", to_id=1001)
     hubspot = world.connect()
-    world.running.faults.add("deny_scope", scope="crm.objects.companies.read")
+    world.faults.add("deny_scope", scope="crm.objects.companies.read")
     with pytest.raises(ScopeError, match=r"crm\.objects\.companies\.read"):
         await pages(hubspot, "companies")
     assert sum(len(p.records) for p in await pages(hubspot, "contacts")) == 3
@@ -359,7 +368,7 @@ async def test_a_missing_scope_stops_its_own_stream_and_no_other(world: World) -
 
 async def test_check_names_each_missing_scope_and_makes_the_unique_property(world: World) -> None:
     hubspot = world.connect()
-    world.running.faults.add("deny_scope", scopes=["sales-email-read", "crm.schemas.companies.write"])
+    world.faults.add("deny_scope", scopes=["sales-email-read", "crm.schemas.companies.write"])
     matrix = await hubspot.check()
     denied = {p.stream: p.scope for p in matrix.permissions if not p.is_granted}
     assert denied == {"emails": "sales-email-read", "companies:ihub_key": "crm.schemas.companies.write"} or denied == {
@@ -407,7 +416,7 @@ async def test_oauth_refreshes_by_the_clock(world: World) -> None:
 
 async def test_a_rolling_limit_is_waited_for(world: World) -> None:
     world.control("generate", contacts=400)
-    world.running.faults.add("quota", times=2, policy="TEN_SECONDLY_ROLLING")
+    world.faults.add("quota", times=2, policy="TEN_SECONDLY_ROLLING")
     ids, _, _ = await world.sync(world.connect(), "contacts", None)
     assert len(ids) == 400
     assert sum(world.clock.slept) >= 20
@@ -415,7 +424,7 @@ async def test_a_rolling_limit_is_waited_for(world: World) -> None:
 
 async def test_the_daily_limit_waits_for_the_portals_midnight(world: World) -> None:
     hubspot = world.connect(time_zone="America/New_York")
-    world.running.faults.add("quota", policy="DAILY")
+    world.faults.add("quota", policy="DAILY")
     with pytest.raises(RateLimited) as caught:
         await pages(hubspot, "contacts")
     assert caught.value.until == datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
@@ -431,8 +440,8 @@ async def test_the_vendors_headers_hold_back_before_it_refuses(world: World) -> 
 
 async def test_a_locked_or_moving_portal_is_waited_for(world: World) -> None:
     hubspot = world.connect()
-    world.running.faults.add("status", status=423, times=1)
-    world.running.faults.add("status", status=477, times=1, headers={"Retry-After": "7"}, body={})
+    world.faults.add("status", status=423, times=1)
+    world.faults.add("status", status=477, times=1, headers={"Retry-After": "7"}, body={})
     await pages(hubspot, "contacts")
     assert [round(s) for s in world.clock.slept if s >= 2] == [2, 7]
 
@@ -445,7 +454,7 @@ async def test_an_html_page_for_a_missing_object_is_gone(world: World) -> None:
 async def test_a_poisoned_record_is_rejected_alone(world: World) -> None:
     world.control("generate", emails=5)
     hubspot = world.connect()
-    world.running.faults.add("poison", ids=["1003"], how="enum")
+    world.faults.add("poison", ids=["1003"], how="enum")
     await world.sync(hubspot, "emails", None)
     good, bad = [], []
     for id_, body in world.stored.items():
@@ -465,7 +474,7 @@ async def test_a_poisoned_record_is_rejected_alone(world: World) -> None:
 async def test_the_census_names_what_lists_and_searches_hide(world: World) -> None:
     world.control("generate", contacts=10, emails=40)
     hubspot = world.connect()
-    world.running.faults.add("hide", path="emails", ids=["1005", "1017"])
+    world.faults.add("hide", path="emails", ids=["1005", "1017"])
     await world.sync(hubspot, "emails", None)
     assert len(world.stored) == 38
     census = await hubspot.census("emails", Window())

@@ -96,6 +96,15 @@ def test_tokens_have_scopes_of_their_own(stage: Stage) -> None:
     site.call("GET", f"{V3}/deals", 200)
 
 
+def test_inline_links_to_a_type_without_scope_are_left_out(site: Site) -> None:
+    (contact,) = fill(site, 1)
+    ticket = {"subject": "T", "hs_pipeline": "0", "hs_pipeline_stage": "1"}
+    site.emulator.seed({"tickets": [{"properties": ticket, "associations": [{"to": "contacts", "id": contact}]}]})
+    assert "tickets" in site.call("GET", f"{V3}/contacts", 200, associations="tickets")["results"][0]["associations"]
+    site.emulator.faults.add("deny_scope", scope="tickets")
+    assert "associations" not in site.call("GET", f"{V3}/contacts", 200, associations="tickets")["results"][0]
+
+
 # Limits
 
 

@@ -388,6 +388,25 @@ def test_upsert_on_engagements_can_be_refused(stage: Stage, status: int) -> None
     site.call("POST", f"{V3}/contacts/batch/upsert", 200, {"inputs": [row]})
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/crm/v3/objects/notes", {"properties": []}),
+        ("/crm/v3/objects/notes", {"properties": {"hs_timestamp": {"at": 1}}}),
+        ("/crm/v3/objects/notes", {"properties": {"hs_timestamp": "1"}, "associations": [{"to": "5"}]}),
+        ("/crm/v3/objects/notes/batch/create", {"inputs": "all"}),
+        ("/crm/v3/objects/notes/batch/read", {"inputs": [{"id": "1"}], "properties": 1.5}),
+        ("/crm/v3/objects/notes/search", {"filterGroups": True}),
+        ("/crm/v3/objects/notes/search", {"sorts": -1}),
+        ("/crm/v4/associations/notes/contacts/batch/create", {"inputs": [{"from": [], "to": "x", "types": [{}]}]}),
+        ("/crm/v4/associations/notes/contacts/batch/archive", {"inputs": [{"from": "1", "to": []}, {"to": ["x"]}]}),
+        ("/crm/v3/objects/nothings", {"properties": {}}),
+    ],
+)
+def test_requests_of_the_wrong_shape_are_400(site: Site, path: str, body: Any) -> None:
+    assert site.call("POST", path, 400, body)["category"] == "VALIDATION_ERROR"
+
+
 # Properties, pipelines, owners, account
 
 

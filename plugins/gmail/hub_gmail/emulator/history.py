@@ -101,7 +101,9 @@ def show(
             continue
         messages[entry.message_id] = {"id": entry.message_id, "threadId": entry.thread_id}
         if field:
-            message = {"id": entry.message_id, "threadId": entry.thread_id, "labelIds": list(entry.labels)}
+            message: dict[str, Any] = {"id": entry.message_id, "threadId": entry.thread_id}
+            if entry.labels:
+                message["labelIds"] = list(entry.labels)
             item: dict[str, Any] = {"message": message}
             if entry.changed:
                 item["labelIds"] = list(entry.changed)

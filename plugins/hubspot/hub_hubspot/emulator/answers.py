@@ -59,6 +59,14 @@ class Call:
         return inputs_of(self.json(), top)
 
 
+def listed(body: dict[str, Any], name: str) -> list[Any]:
+    """A field that is a list or absent. Raises Refusal 400 for anything else."""
+    found = body.get(name) or []
+    if not isinstance(found, list):
+        raise invalid(f"Invalid input JSON on line 1, column 2: {name} must be a list")
+    return found
+
+
 def inputs_of(body: dict[str, Any], top: int) -> list[dict[str, Any]]:
     inputs = body.get("inputs")
     if not isinstance(inputs, list) or not all(isinstance(i, dict) for i in inputs):

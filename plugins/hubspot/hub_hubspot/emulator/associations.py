@@ -64,12 +64,9 @@ class Pair:
 
     def archive(self, call: Call) -> Answer:
         for item in call.inputs(MAX_WRITE):
-            source_id = str((item.get("from") or {}).get("id", ""))
             targets = item.get("to")
             for target in targets if isinstance(targets, list) else [targets]:
-                target_id = str((target or {}).get("id", ""))
-                if source_id.isdecimal() and target_id.isdecimal():
-                    self._portal.unlink(self._from, int(source_id), self._to, int(target_id))
+                self.delete(*_ids({"from": item.get("from"), "to": target}))
         return Answer(204)
 
     def archive_labels(self, call: Call) -> Answer:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hub_hubspot.emulator import values
-from hub_hubspot.emulator.answers import Answer, Call, Refusal, batch, inputs_of, invalid
+from hub_hubspot.emulator.answers import Answer, Call, Refusal, batch, inputs_of, invalid, listed
 from hub_hubspot.emulator.objects import attach, prepared
 from hub_hubspot.emulator.portal import Portal, Record, Shelf
 from hub_hubspot.emulator.rows import Faults, Rows
@@ -22,8 +22,8 @@ def batch_read(portal: Portal, shelf: Shelf, faults: Faults, call: Call) -> Answ
     keys = list(dict.fromkeys(str(i.get("id", "")) for i in inputs_of(body, MAX_BATCH)))
     id_property = str(body.get("idProperty") or "")
     rows = Rows(
-        portal, shelf, faults, [str(p) for p in body.get("properties") or ()],
-        history=[str(p) for p in body.get("propertiesWithHistory") or ()],
+        portal, shelf, faults, [str(p) for p in listed(body, "properties")],
+        history=[str(p) for p in listed(body, "propertiesWithHistory")],
     )  # fmt: skip
     results, missing = [], []
     for key in keys:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hub.testing import FaultBoard
-from hub_hubspot.emulator.answers import Answer, Call, invalid
+from hub_hubspot.emulator.answers import Answer, Call, invalid, listed
 from hub_hubspot.emulator.catalog import NOT_FILTERABLE
 from hub_hubspot.emulator.portal import Portal, Record, Shelf
 from hub_hubspot.emulator.rows import Faults, Rows
@@ -48,7 +48,7 @@ def search(portal: Portal, shelf: Shelf, faults: Faults, board: FaultBoard, call
             continue
         found.append((record, seen))
     found.sort(key=order[0], reverse=order[1])
-    rows = Rows(portal, shelf, faults, [str(p) for p in body.get("properties") or ()])
+    rows = Rows(portal, shelf, faults, [str(p) for p in listed(body, "properties")])
     page = [rows.row(_as_indexed(shelf, record, seen)) for record, seen in found[offset : offset + limit]]
     answer: dict[str, Any] = {"total": len(found), "results": page}
     if offset + limit < len(found):
@@ -71,9 +71,8 @@ def _page(body: dict[str, Any]) -> tuple[int, int]:
 
 def _groups(body: dict[str, Any]) -> list[list[dict[str, Any]]]:
     """The filter groups; a bare `filters` array counts as one group."""
-    groups = [g.get("filters") or [] for g in body.get("filterGroups") or () if isinstance(g, dict)]
-    if not groups and body.get("filters"):
-        groups = [body["filters"]]
+    groups = [listed(g, "filters") for g in listed(body, "filterGroups") if isinstance(g, dict)]
+    groups = groups or [listed(body, "filters")]
     if len(groups) > MAX_GROUPS:
         raise invalid(f"At most {MAX_GROUPS} filter groups are allowed")
     if any(len(g) > MAX_FILTERS for g in groups) or sum(map(len, groups)) > MAX_ALL_FILTERS:
@@ -83,7 +82,7 @@ def _groups(body: dict[str, Any]) -> list[list[dict[str, Any]]]:
 
 def _sort(shelf: Shelf, body: dict[str, Any]) -> tuple[Callable[[tuple[Record, dict[str, str]]], Any], bool]:
     """(key, is descending). Without a sort: oldest first."""
-    sorts = body.get("sorts") or []
+    sorts = listed(body, "sorts")
     if len(sorts) > 1:
         raise invalid("Only one sort is allowed")
     if not sorts:

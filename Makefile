@@ -1,0 +1,47 @@
+# One command each: `make demo` sets everything up and shows a timeline, `make test` sets everything up and tests it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PLUGINS := $(wildcard plugins/*/pyproject.toml)
+WORKERS ?= 2
+
+.PHONY: help install demo test lint bench lock clean
+
+help:
+	@echo "make demo     a made-up company's tools become one customer timeline (SERVE=1 keeps the tools up)"
+	@echo "make test     every check: style, types, room borders, tests on SQLite and PostgreSQL"
+	@echo "make bench    measurements as ratios (benchmarks/README.md)"
+	@echo "make install  only build $(VENV)"
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml $(PLUGINS)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "interaction-hub needs Python 3.11, 3.12 or 3.13; PYTHON=... chooses another than %d.%d" % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (once; takes a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --no-compile -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . $(foreach p,$(PLUGINS),-e $(dir $(p)))
+	@touch $@
+
+demo: install
+	@$(BIN)/ihub demo $(if $(SERVE),--serve)
+
+test: install lint
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(PYTEST)
+
+lint: install
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/lint-imports --no-cache | tail -n 2
+	@$(BIN)/mypy --no-error-summary
+
+bench: install
+	@$(BIN)/python -m benchmarks
+
+lock:
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 --extra test pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
