@@ -22,13 +22,13 @@ from uuid import UUID
 
 import httpx
 from prefect import flow, tags
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas import filters as by
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.schedules import IntervalSchedule
-from prefect.context import FlowRunContext
+from prefect.context import AsyncClientContext, FlowRunContext
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.flow_engine import run_flow_async
 from prefect.logging.handlers import APILogHandler
@@ -86,11 +86,8 @@ class Worker:
 
     def _make_flows(self) -> Any:
         bridge, bodies, owed = self.bridge, self._bodies, self._owed
-        # Nothing is ever stored there. Said outright because Prefect otherwise asks its server for a default, twice a
-        # run, blocking, over a connection that it never closes.
-        no_results: dict[str, Any] = {"persist_result": False, "result_storage": Path(os.devnull)}
 
-        @flow(name=SYNC, flow_run_name="{connection}", validate_parameters=False, **no_results)
+        @flow(name=SYNC, flow_run_name="{connection}", validate_parameters=False, persist_result=False)
         async def sync(connection: str) -> State[Any]:
             """One connection, start to end. The work is done by the engine on the hub's own loop."""
             context = FlowRunContext.get()
@@ -117,7 +114,9 @@ class Worker:
                 bodies.pop(connection, None)
                 await bridge.release(connection)
 
-        @flow(name=DISPATCH, validate_parameters=False, **no_results)
+        # Nothing is ever stored there, and subflows inherit it. Said outright because Prefect otherwise asks its server
+        # for a default place, twice a run, blocking, over a connection that it never closes.
+        @flow(name=DISPATCH, validate_parameters=False, persist_result=False, result_storage=Path(os.devnull))
         async def dispatch() -> State[Any]:
             """Run what is due, a subflow each, refilling slots as they free up; each connection once a tick."""
             seen: set[str] = set()
@@ -137,18 +136,16 @@ class Worker:
     async def run(self, stop: asyncio.Event, up: Gate, ready: Callable[[], None]) -> None:
         """Poll while `up`; register again after every trouble (registering drops ticks that were missed)."""
         handler = RunLogs()
-        hub_log = logging.getLogger("hub")
-        level = hub_log.level
-        hub_log.addHandler(handler)
-        if not hub_log.isEnabledFor(logging.INFO):
-            hub_log.setLevel(logging.INFO)
+        logging.getLogger("hub").addHandler(handler)
         try:
-            async with get_client() as client:
-                await self._loop(client, stop, up, ready)
-                await self._finish(client)
+            await first(stop.wait(), up.opened.wait())
+            if stop.is_set():
+                return
+            async with AsyncClientContext() as shared:  # flow runs find it here and open no client each
+                await self._loop(shared.client, stop, up, ready)
+                await self._finish(shared.client)
         finally:
-            hub_log.removeHandler(handler)
-            hub_log.setLevel(level)
+            logging.getLogger("hub").removeHandler(handler)
 
     async def _loop(self, client: PrefectClient, stop: asyncio.Event, up: Gate, ready: Callable[[], None]) -> None:
         registered, told = False, False
@@ -254,7 +251,9 @@ class Worker:
             answer = await client.set_flow_run_state(run.id, pending)
             if answer.status != SetStateStatus.ACCEPT:
                 return
-            run.state = answer.state
+            # Without its deployment's id: a run that has one gets a thread, a client and a poll every ten seconds to
+            # see whether somebody suspended it.
+            run = run.model_copy(update={"state": answer.state, "deployment_id": None})
             with tags(self.pool):
                 await run_flow_async(self._dispatch, flow_run=run, parameters={}, return_type="state")
         except Exception as exc:  # isolates: one tick lost its server; its syncs are safe, the next tick looks again

@@ -76,6 +76,8 @@ class Scheduler:
                     settings.PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
                     # A heartbeat thread and an event a run, for a watchdog that we replace with leases.
                     settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+                    # Our own server is our own version; an outside one may not be.
+                    settings.PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: self.server is None,
                 }
             ):
                 self._worker = worker_module.Worker(self.bridge, self.pool, self.tick_s)

@@ -170,6 +170,10 @@ class Serving:
 
 @pytest.fixture(scope="session")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    hub_log = logging.getLogger("hub")
+    level = hub_log.level
+    hub_log.setLevel(logging.INFO)  # the caller of `serve` says how much is logged
     running = Serving(tmp_path_factory.mktemp("hub"), SmallEngine()).start()
     yield running
     running.stop()
+    hub_log.setLevel(level)

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 import msgspec
 
 from hub.api import Entity, RawRecord, RecordRejected, Unmapped
-from hub.api.mail import Mail, assemble, part_from_headers, to_interaction
+from hub.api.mail import Mail, assemble, part_from_headers, safe_filename, to_interaction
 from hub.api.mail import Part as MimePart
 from hub_gmail.wire import MESSAGE, Message, Part
 
 WEB = "https://mail.google.com/mail/u/0/#all/"
 NOT_MAIL = {"DRAFT": "draft", "CHAT": "chat"}
 TEXTS = {"text/plain", "text/html"}
-MAX_PARTS = 2_000
+MAX_PARTS = 1_000
 # Read or unread is a fact about the reader, not about the interaction; it would change records all day.
 NOISE = "UNREAD"
 
@@ -78,7 +78,8 @@ def _part(given: Part, headers: list[tuple[str, str]], snippet: str, defects: li
     part = part_from_headers(given.partId, headers)
     if given.mimeType:
         part.media_type = given.mimeType.lower()
-    part.filename = given.filename or part.filename
+    if given.filename:
+        part.filename = safe_filename(given.filename)
     body = given.body
     if body is None:
         return part

@@ -233,6 +233,16 @@ class TarSource:
                     if stream is not None:
                         offset = start.offset if number == start.container else 0
                         yield from _container(stream, number, offset, member.name)
+                self._require_end(archive)
+
+    @staticmethod
+    def _require_end(archive: tarfile.TarFile) -> None:
+        """tarfile takes a broken header for the end of the archive; what is lost then must not go unnoticed."""
+        stream = cast("IO[bytes]", archive.fileobj)
+        stream.seek(archive.offset)
+        block = stream.read(tarfile.BLOCKSIZE)
+        if block.strip(b"\0") or 0 < len(block) < tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("unexpected end of the archive")
 
     def consumed(self) -> int:
         return self._raw.tell() if self._raw is not None and not self._raw.closed else self.size

@@ -1,0 +1,138 @@
+"""Text for terminals: widths in columns, cutting, wrapping, spans of time in words. Foreign text is made harmless."""
+
+import re
+import unicodedata
+from datetime import datetime, timedelta, tzinfo
+
+# Control characters, and marks that turn the direction of text round: a subject must not steer the terminal.
+_HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
+_SPACE = re.compile(r"\s+")
+
+
+def clean(text: object) -> str:
+    """One line without anything a terminal would obey."""
+    return _SPACE.sub(" ", _HARMFUL.sub(" ", str(text))).strip()
+
+
+def width(text: str) -> int:
+    """Columns on a terminal: wide East Asian characters and emoji take two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(char) for char in text)
+
+
+def _columns(char: str) -> int:
+    if char < "\u0300":
+        return 1
+    if unicodedata.combining(char) or unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def cut(text: str, columns: int) -> str:
+    """At most `columns` wide, "…" where something is missing."""
+    if width(text) <= columns:
+        return text
+    if columns <= 0:
+        return ""
+    kept, used = [], 0
+    for char in text:
+        used += _columns(char)
+        if used > columns - 1:
+            break
+        kept.append(char)
+    return "".join(kept).rstrip() + "…"
+
+
+def pad(text: str, columns: int, align: str = "<") -> str:
+    """Exactly `columns` wide; align: "<" or ">"."""
+    text = cut(text, columns)
+    space = " " * (columns - width(text))
+    return space + text if align == ">" else text + space
+
+
+def wrap(text: str, columns: int, lines: int | None = None) -> list[str]:
+    """Lines of at most `columns`, broken at spaces, in the middle of a word only where it is too long.
+
+    lines: no more than so many; the last then ends in "…".
+    """
+    words = clean(text).split(" ")
+    out: list[str] = []
+    line = ""
+    while words:
+        word = words.pop(0)
+        both = f"{line} {word}" if line else word
+        if width(both) <= columns:
+            line = both
+        elif line:
+            out.append(line)
+            line = ""
+            words.insert(0, word)
+        else:
+            head = _head(word, columns)
+            out.append(head)
+            words.insert(0, word[len(head) :])
+        if lines is not None and len(out) == lines:
+            rest = " ".join([line, *words]).strip()
+            if rest:
+                out[-1] = cut(f"{out[-1]} {rest}", columns)
+            return out
+    if line:
+        out.append(line)
+    return out
+
+
+def _head(word: str, columns: int) -> str:
+    used, end = 0, 0
+    for end, char in enumerate(word):
+        used += _columns(char)
+        if used > columns and end:
+            return word[:end]
+    return word
+
+
+def number(value: float) -> str:
+    """12,345 or 0.25."""
+    return f"{value:,}"
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """ "1 record", "1,200 records"."""
+    return f"{number(count)} {noun if count == 1 else many or noun + 's'}"
+
+
+def listed(counts: dict[str, int], empty: str = "none") -> str:
+    """ "email 31, phone 2", the largest first."""
+    shown = [f"{clean(k)} {number(n)}" for k, n in sorted(counts.items(), key=lambda kv: -kv[1]) if n]
+    return ", ".join(shown) or empty
+
+
+def moment(at: datetime | None, zone: tzinfo, with_zone: bool = True) -> str:
+    """ "Fri 20 Nov 2026 17:05 CET"; "never" for None."""
+    if at is None:
+        return "never"
+    local = at.astimezone(zone)
+    return f"{local:%a %d %b %Y %H:%M} {local.tzname()}" if with_zone else f"{local:%a %d %b %Y %H:%M}"
+
+
+def day(at: datetime | None, zone: tzinfo) -> str:
+    """ "20 Nov 2026"."""
+    return f"{at.astimezone(zone):%d %b %Y}".lstrip("0") if at else "never"
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """ "3 days ago", "in 2 hours", "just now"."""
+    apart = now - at
+    words = span(abs(apart))
+    if words == "no time":
+        return "just now"
+    return f"{words} ago" if apart > timedelta(0) else f"in {words}"
+
+
+def span(apart: timedelta) -> str:
+    """The span in its largest unit: "2 days"; "no time" under a minute."""
+    seconds = int(apart.total_seconds())
+    for unit, size in (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size and not (unit == "month" and seconds < 2 * size):
+            return plural(seconds // size, unit)
+    return "no time"
