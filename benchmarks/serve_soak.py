@@ -93,8 +93,9 @@ class BurningEngine:
         doubled = sum(count - 1 for count in ran.values()) + self.overlaps
         return {"due": len(due), "run": sum(ran.values()), "missed": len(due - set(ran)), "doubled": doubled}
 
-    def latest_s(self) -> float:
-        return max((late for *_, late in self.runs), default=0.0)
+    def latest_s(self, since: datetime) -> float:
+        """Seconds between due and start of the run that was kept waiting longest."""
+        return max((late for _, at, _, late in self.runs if at >= since), default=0.0)
 
 
 @dataclass
@@ -210,7 +211,7 @@ async def soak(options: argparse.Namespace, data_dir: Path) -> dict[str, Any]:
         await asyncio.sleep(options.tick / 10)
     report["schedule"] = engine.schedule_report(since)
     if isinstance(engine, BurningEngine):
-        report["latest_start_s"] = round(engine.latest_s(), 1)
+        report["latest_start_s"] = round(engine.latest_s(since), 1)
     at_end = cpu()
     await asyncio.sleep(5)  # Prefect's record trails the syncs
     pool = json.loads((data_dir / "prefect" / "serve.json").read_text())["pool"]

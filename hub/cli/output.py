@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from hub.cli.text import clean, cut, pad, width, wrap
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-_PLAIN = str.maketrans({"…": "~", "·": "-", "→": ">", "←": "<", "↔": "=", "─": "-", "█": "#", "✓": "y", "✗": "n"})
+_PLAIN = str.maketrans({"…": "~", "·": "-", "→": ">", "←": "<", "↔": "=", "─": "-", "█": "#", "–": "-"})
 STATUS_STYLES = {
     "healthy": "green", "applied": "green", "approved": "green", "needs-reconnect": "red", "broken": "red",
     "degraded": "yellow", "stale": "yellow", "waiting-until": "yellow", "held": "yellow", "partly": "yellow",
@@ -33,7 +33,6 @@ class Screen:
     def __post_init__(self) -> None:
         self.colour = _has_colour(self.out)
         self.columns = _columns(self.out)
-        self._is_plain = not _can(self.out, "…→█─")
         self._progress = ""
         self._progress_at = float("-inf")
 
@@ -121,7 +120,7 @@ class Screen:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
     def _print(self, text: str) -> None:
-        print(text.translate(_PLAIN) if self._is_plain else text, file=self.out)
+        print(_safe(self.out, text), file=self.out)
 
     # --- the way there, on stderr -------------------------------------------------------------------------------
 
@@ -132,11 +131,11 @@ class Screen:
         now = time.monotonic()
         if self.err.isatty():
             self._progress = cut(clean(text), self.columns - 1)
-            self.err.write(f"\r\x1b[K{self._safe(self._progress)}")
+            self.err.write(f"\r\x1b[K{_safe(self.err, self._progress)}")
             self.err.flush()
         elif is_forced or now - self._progress_at >= PROGRESS_EVERY_S:
             self._progress_at = now
-            print(self._safe(clean(text)), file=self.err, flush=True)
+            print(_safe(self.err, clean(text)), file=self.err, flush=True)
 
     def clear(self) -> None:
         """Take the progress line away."""
@@ -149,10 +148,7 @@ class Screen:
         """A problem, as it is: messages about settings bring their own lines."""
         self.clear()
         for row in text.splitlines():
-            print(self._safe(clean(row) if not row.startswith(" ") else "  " + clean(row)), file=self.err)
-
-    def _safe(self, text: str) -> str:
-        return text if _can(self.err, text) else text.translate(_PLAIN).encode("ascii", "replace").decode()
+            print(_safe(self.err, clean(row) if not row.startswith(" ") else "  " + clean(row)), file=self.err)
 
     def ask(self, question: str) -> bool:
         """A person's yes, asked on the terminal; False where nobody can be asked."""
@@ -182,12 +178,13 @@ def _columns(stream: TextIO) -> int:
     return 80
 
 
-def _can(stream: TextIO, text: str) -> bool:
+def _safe(stream: TextIO, text: str) -> str:
+    """The text as the stream can show it: an old terminal gets plain signs instead of an error."""
     try:
         text.encode(stream.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+        return text.translate(_PLAIN).encode("ascii", "replace").decode()
+    return text
 
 
 def as_json(document: Any) -> str:

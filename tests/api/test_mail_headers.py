@@ -55,9 +55,9 @@ def test_addresses_are_capped() -> None:
 
 @pytest.mark.parametrize("bomb", ['"', "(", "<", '"\\"', "=?utf-8?q?", "a:", ",", "<a", "@"])
 def test_address_bombs_are_linear(bomb: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     addresses([bomb * 100_000])
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_message_ids() -> None:

@@ -77,7 +77,10 @@ LIST = (
 @pytest.mark.parametrize(
     ("extra", "sender"),
     [
-        ((("Reply-To", "Dan Dee <Dan@Example.net>"), ("X-MailFrom", "other@example.net")), ("dan@example.net", "Dan Dee")),
+        (
+            (("Reply-To", "Dan Dee <Dan@Example.net>"), ("X-MailFrom", "other@example.net")),
+            ("dan@example.net", "Dan Dee"),
+        ),
         ((("Reply-To", "users@lists.example, dan@example.net"),), ("dan@example.net", "Dan")),
         ((("X-MailFrom", "dan@example.net"),), ("dan@example.net", "Dan")),
         ((("X-Original-From", "Dan D <dan@example.net>"),), ("dan@example.net", "Dan D")),
@@ -166,7 +169,9 @@ def test_forward_keeps_the_forwarded_words() -> None:
 
 
 def test_html_only() -> None:
-    got = to_interaction(Mail([("From", "a@example.com")], html="<p>Hi</p><blockquote>old</blockquote>"), external_id="x")
+    got = to_interaction(
+        Mail([("From", "a@example.com")], html="<p>Hi</p><blockquote>old</blockquote>"), external_id="x"
+    )
     assert got.text == "Hi"
     assert got.body == "Hi\n\n> old"
 

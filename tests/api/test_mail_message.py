@@ -10,7 +10,9 @@ import pytest
 from hub.api import RecordRejected
 from hub.api.mail import Mail, Part, assemble, parse_mime, part_from_headers, to_interaction
 
-HEAD = b"From: ann@example.com\nTo: bob@example.org\nDate: Mon, 1 Mar 2021 10:00:00 +0100\nMessage-ID: <m1@example.com>\n"
+HEAD = (
+    b"From: ann@example.com\nTo: bob@example.org\nDate: Mon, 1 Mar 2021 10:00:00 +0100\nMessage-ID: <m1@example.com>\n"
+)
 
 
 def mail(extra: bytes, body: bytes = b"") -> Mail:
@@ -42,7 +44,8 @@ def test_envelope_line_and_byte_order_mark_are_skipped() -> None:
 def test_alternatives_and_attachments() -> None:
     inner = (
         b"--o\nContent-Type: multipart/alternative; boundary=i\n\n"
-        b"--i\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nGr=C3=BC=\n=C3=9Fe\n"
+        b"--i\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"
+        b"Gr=C3=BC=\n=C3=9Fe\n"
         b"--i\nContent-Type: multipart/related; boundary=r\n\n--r\nContent-Type: text/html\n\n<p>Hi</p>\n"
         b"--r\nContent-Type: image/png; name=logo.png\nContent-Transfer-Encoding: base64\n\n"
         + base64.encodebytes(b"x" * 100)
@@ -141,9 +144,9 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_stay_within_time(name: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     result = to_interaction(parse_mime(BOMBS[name]), external_id="x")
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert result.dedup_keys == ("message-id:m1@example.com",)
 
 

@@ -23,7 +23,8 @@ from hub.api.mail.headers import (
     normal_subject,
 )  # fmt: skip
 from hub.api.mail.interaction import occurred_at, texts, to_interaction
-from hub.api.mail.message import Mail, Part, assemble, parse_mime, part_from_headers, safe_filename
+from hub.api.mail.message import Mail, Part, assemble, part_from_headers, safe_filename
+from hub.api.mail.mime import parse_mime
 from hub.api.mail.sender import Sender, list_addresses, true_sender
 from hub.api.mail.trim import Trimmed, split_reply
 

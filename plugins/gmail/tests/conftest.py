@@ -59,6 +59,18 @@ class Model:
         return set(msgspec.json.decode(self.bodies[external_id])["labelIds"])
 
 
+class Recorder(httpx.AsyncHTTPTransport):
+    """httpx's own transport, which also notes what is asked. Without TLS, to spare reading root certificates."""
+
+    def __init__(self, sent: list[tuple[str, str]]) -> None:
+        super().__init__(verify=False)
+        self._sent = sent
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._sent.append((request.method, request.url.path))
+        return await super().handle_async_request(request)
+
+
 class Rig:
     """A mailbox of its own in the emulator that all tests share, and connectors to it."""
 
@@ -71,6 +83,7 @@ class Rig:
         self.tokens = MemoryTokens()
         self.open: list[Gmail] = []
         self.count = 0
+        self.sent: list[tuple[str, str]] = []
 
     @property
     def faults(self) -> FaultBoard:
@@ -82,7 +95,7 @@ class Rig:
         return self.emulator.mailboxes[self.address]
 
     def services(self) -> Services:
-        transport = httpx.AsyncHTTPTransport(verify=False)  # spares reading the root certificates each time
+        transport = Recorder(self.sent)
         return Services(self.address, self.clock, self.tokens, transport=transport, jitter=lambda: 0.5)
 
     def gmail(self, **settings: Any) -> Gmail:
@@ -118,9 +131,8 @@ class Rig:
 
     def requests(self) -> list[tuple[str, str]]:
         """(method, last path segment) of the calls since the last asking, sign-in left out."""
-        with self.emulator.lock:
-            calls = [(m, p.rpartition("/")[2]) for m, p, _ in self.emulator.requests if p != "/token"]
-            self.emulator.requests.clear()
+        calls = [(method, path.rpartition("/")[2]) for method, path in self.sent if path != "/token"]
+        self.sent.clear()
         return calls
 
     async def pages(self, gmail: Gmail, model: Model, window: Window = EVERYTHING) -> AsyncIterator[Page]:
@@ -152,8 +164,8 @@ def served() -> Iterator[tuple[GmailEmulator, str, FakeClock]]:
 @pytest.fixture
 async def rig(served: tuple[GmailEmulator, str, FakeClock]) -> AsyncIterator[Rig]:
     emulator, url, clock = served
+    emulator.sent.clear()
     rig = Rig(emulator, url, clock, f"box{len(emulator.mailboxes)}@example.com")
-    rig.requests()
     yield rig
     for gmail in rig.open:
         await gmail.aclose()

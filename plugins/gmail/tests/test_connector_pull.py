@@ -73,7 +73,7 @@ async def test_what_changes_during_a_backfill_is_not_lost(rig: Any, make_model: 
             if stop == 0:
                 break
             stop -= 1
-        rig.do("delete", ids=[old[-1], old[-16], old[3]])
+        rig.do("delete", ids=[old[-1], old[-3], old[3]])
         rig.do("trash", ids=[old[40]])
         rig.label([old[-2], old[10]], add=["STARRED"])
         rig.fill(5)
@@ -238,6 +238,22 @@ async def test_long_histories_come_in_pages_that_can_be_resumed_anywhere(rig: An
         if taken <= stop:
             break
     assert steps > 5
+
+
+async def test_a_window_ends_where_it_was_when_it_began(rig: Any, model: Any) -> None:
+    """What happens while its pages are read may or may not be in them: it is asked for again."""
+    ids = rig.fill(50)
+    gmail = rig.gmail()
+    await rig.sync(gmail, model)
+    for own in ids:
+        rig.label([own], add=["STARRED"])
+    began = rig.box.history.current
+    async for page in rig.pages(gmail, model):
+        model.store(page)
+        rig.fill(1)
+    assert msgspec.json.decode(model.cursor) == {"history": began}
+    await rig.sync(gmail, model)
+    assert model.ids == rig.existing()
 
 
 async def test_a_history_page_token_that_ran_out_starts_the_window_again(rig: Any, model: Any) -> None:

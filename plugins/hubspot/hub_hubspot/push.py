@@ -14,7 +14,7 @@ How new objects are made depends on the portal, per object type:
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hub.api import Change, Conflict, Gone, HubError, Receipt, RecordRejected, Transient
+from hub.api import Change, Conflict, Gone, HubError, Receipt, RecordRejected, ScopeError, Transient
 from hub_hubspot.client import BATCH_LIMIT, Client, Record, chunks
 from hub_hubspot.errors import Problem, row_error
 from hub_hubspot.items import Item, Outcome, inline_links, parts
@@ -41,7 +41,14 @@ class Writer:
         items = [self._item(c) for c in changes]
         for kind in dict.fromkeys(i.type for i in items if i.outcome is None and i.change.op == "upsert"):
             waiting = [i for i in items if i.outcome is None and i.change.op == "upsert" and i.type == kind]
-            await self._upsert(kind, waiting)
+            try:
+                await self._upsert(kind, waiting)
+            except ScopeError as exc:
+                if len(waiting) == len(items):
+                    raise
+                for item in waiting:  # the other object types of this call go on
+                    if item.outcome is None:
+                        item.fail(exc)
         for part in chunks([i for i in items if i.outcome is None and i.change.op == "delete"], BATCH_LIMIT):
             await self._delete(part)
         return [i.receipt() for i in items]
@@ -128,7 +135,7 @@ class Writer:
                 }, "created")  # fmt: skip
             except _NoUpsert:
                 self.modes[kind] = "keyed"
-                await self._create(kind, items)
+                await self._create(kind, [i for i in items if i.outcome is None])
                 return
         else:
             await self._create_once(kind, items, mode)

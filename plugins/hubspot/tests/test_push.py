@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from hub.api import (
@@ -19,6 +20,7 @@ from hub.api import (
     Person,
     Pull,
     Receipt,
+    ScopeError,
     Services,
     Task,
     Transient,
@@ -31,6 +33,11 @@ from hub_hubspot.emulator.stage import Stage
 pytestmark = pytest.mark.anyio
 AT = datetime(2026, 3, 2, 10, 30, tzinfo=UTC)
 KINDS = ("emails", "calls", "meetings", "notes", "communications", "tasks", "contacts", "companies")
+TLS = httpx.create_ssl_context()  # never used on loopback, and dear to make once per connector
+
+
+def services(clock: FakeClock) -> Services:
+    return Services(clock=clock, jitter=lambda: 0.5, transport=httpx.AsyncHTTPTransport(verify=TLS))
 
 
 class Portal:
@@ -42,7 +49,7 @@ class Portal:
         self.clock: FakeClock = site.clock
         self.faults = site.emulator.faults
         settings = HubSpotSettings.model_validate({"token": "test-token", "base_url": str(site.client.base_url)})
-        self.hubspot = HubSpot(settings, Services(clock=self.clock, jitter=lambda: 0.5))
+        self.hubspot = HubSpot(settings, services(self.clock))
         if with_key:
             for kind in KINDS:
                 body = {"name": "ihub_key", "label": "Key", "type": "string", "fieldType": "text", "groupName": "g"}
@@ -290,9 +297,7 @@ async def test_a_batch_refused_as_a_whole_is_halved_down_to_the_row(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A portal that ignores objectWriteTraceId refuses all of a batch for one row."""
-    from hub_hubspot.emulator import batches
-
-    inputs_of = batches.inputs_of
+    from hub_hubspot.emulator.answers import inputs_of
 
     def strip(body: dict[str, Any], top: int) -> list[dict[str, Any]]:
         return [{k: v for k, v in i.items() if k != "objectWriteTraceId"} for i in inputs_of(body, top)]
@@ -304,6 +309,15 @@ async def test_a_batch_refused_as_a_whole_is_halved_down_to_the_row(
     assert outcomes(receipts) == {"created": 31, "failed": 1}
     assert receipts[7].outcome == "failed"
     assert portal.requests() <= 2 + 2 * 6
+
+
+async def test_a_missing_scope_fails_its_own_objects_only(portal: Portal) -> None:
+    portal.faults.add("deny_scope", scope="sales-email-read")
+    receipts = await portal.hubspot.push([message(1), message(2, kind="call", channel="phone")])
+    assert [r.outcome for r in receipts] == ["failed", "created"]
+    assert "sales-email-read" in receipts[0].error
+    with pytest.raises(ScopeError):
+        await portal.hubspot.push([message(1)])
 
 
 async def test_an_interaction_without_a_time_fails_alone(portal: Portal) -> None:
@@ -398,27 +412,24 @@ async def test_without_our_property_companies_are_refused_and_people_go_by_addre
 
 
 @pytest.mark.parametrize("with_key", [True, False])
-async def test_what_we_wrote_comes_back_with_our_key(portal: Portal, bare: Portal, with_key: bool) -> None:
-    # The portal opened last is the one served.
-    here = bare if not with_key else portal
-    if with_key:
-        await here.hubspot.check()
-        here = Portal.__new__(Portal)
-        here.__dict__.update(bare.__dict__)
-        await here.hubspot.check()
+async def test_what_we_wrote_comes_back_with_our_key(stage: Stage, with_key: bool) -> None:
+    here = Portal(stage, with_key)
     (ada,) = here.contacts(1)
-    changes = [message(1, ada), message(2, ada, kind="call", channel="phone"), message(3, ada, channel="sms")]
-    assert outcomes(await here.hubspot.push(changes)) == {"created": 3}
-    keys = {}
-    for stream in ("emails", "calls", "communications"):
-        async for page in here.hubspot.pull(Pull(stream, None, Window())):
-            for record in page.records:
-                for entity in here.hubspot.to_canonical(stream, record):
-                    assert isinstance(entity, Interaction)
-                    keys[stream] = entity.dedup_keys
-                    assert "[ihub:" not in entity.text
-                    assert entity.text == changes[len(keys) - 1].entity.text  # type: ignore[union-attr]
-    assert keys == {"emails": ("hub-key:i-1",), "calls": ("hub-key:i-2",), "communications": ("hub-key:i-3",)}
+    written = {
+        "emails": message(1, ada),
+        "calls": message(2, ada, kind="call", channel="phone"),
+        "communications": message(3, ada, channel="sms"),
+    }
+    assert outcomes(await here.hubspot.push(list(written.values()))) == {"created": 3}
+    for stream, change in written.items():
+        read = [page async for page in here.hubspot.pull(Pull(stream, None, Window()))]
+        found = [e for p in read for r in p.records for e in here.hubspot.to_canonical(stream, r)]
+        assert [e.dedup_keys for e in found if isinstance(e, Interaction)] == [(f"hub-key:{change.key}",)]
+        assert isinstance(found[0], Interaction)
+        assert isinstance(change.entity, Interaction)
+        assert found[0].text == change.entity.text
+        assert found[0].occurred_at == change.entity.occurred_at
+    await here.hubspot.aclose()
 
 
 async def test_delete_archives_by_key_and_says_what_was_there(portal: Portal) -> None:
