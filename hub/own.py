@@ -39,6 +39,16 @@ class Own:
         return Own(self.domains, self.addresses | addresses, self.lists)
 
 
+_LIST_HOSTS = ("lists.", "list.", "mailman.", "listserv.")
+_LIST_SERVICES = frozenset({"googlegroups.com", "groups.io", "freelists.org", "yahoogroups.com"})
+
+
+def is_list(address: str) -> bool:
+    """True for addresses whose host says that it is a mailing list's."""
+    host = address.rpartition("@")[2].lower()
+    return host.startswith(_LIST_HOSTS) or host in _LIST_SERVICES
+
+
 def is_no_reply(address: str) -> bool:
     """True for addresses that nobody reads: no-reply, bounces, mailer-daemon."""
     return bool(_NO_REPLY.search(address.partition("@")[0].lower()))

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from hub.api.canonical import Entity, Interaction, Organization, Person, Task
 from hub.api.http import Http, HttpProfile, Services
-from hub.api.manifest import Manifest
+from hub.api.manifest import Budget, Manifest
 
 
 class ConnectorSettings(BaseModel):
@@ -217,7 +217,11 @@ class Connector(Generic[S]):
     def __init__(self, settings: S, services: Services) -> None:
         self.settings = settings
         self.services = services
-        self.http = Http(self.http_profile(), self.manifest, services)
+        self.http = Http(self.http_profile(), self.manifest, services, self.budgets())
+
+    def budgets(self) -> tuple[Budget, ...]:
+        """What may be spent per window; the manifest's, unless the account's plan or settings say otherwise."""
+        return self.manifest.budgets
 
     def http_profile(self) -> HttpProfile:
         """Where and how to call: base URL, token source, extra hosts."""

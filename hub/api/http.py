@@ -10,7 +10,7 @@ import email.utils
 import logging
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from hub.api.errors import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from hub.api.manifest import Manifest
+    from hub.api.manifest import Budget, Manifest
 
 log = logging.getLogger("hub.http")
 
@@ -117,13 +117,16 @@ class HttpProfile:
 class Http:
     """One account's calls. Opened lazily, closed by the hub."""
 
-    def __init__(self, profile: HttpProfile, manifest: "Manifest", services: Services) -> None:
+    def __init__(
+        self, profile: HttpProfile, manifest: "Manifest", services: Services, budgets: "Sequence[Budget] | None" = None
+    ) -> None:
         self.profile = profile
         self.services = services
         self.requests = 0
         self.budget = Budgeter(
-            services.account, manifest.budgets, services.ledger, services.clock, services.patience_s
-        )
+            services.account, manifest.budgets if budgets is None else budgets, services.ledger, services.clock,
+            services.patience_s,
+        )  # fmt: skip
         self._connector = manifest.name
         self._client: httpx.AsyncClient | None = None
         own = httpx.URL(profile.base_url).host if profile.base_url else ""

@@ -8,10 +8,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
-
-    from hub.cli.output import Screen
 
 __all__ = ["COMMANDS", "OK", "main"]
 
@@ -46,7 +43,7 @@ COMMANDS = {
     "health": ("reporting", "", "how every stream is doing, worst first"),
     "census": ("pulling", "[NAME...]", "count the sources and name what is missing"),
     "quarantine": ("repair", "", "records that could not be taken in, and why"),
-    "replay": ("repair", "[NAME...]", "map stored records again; no vendor is asked"),
+    "replay": ("repair", "[NAME...]", "map stored records again, as after an upgrade"),
     "emulate": ("serving", "NAME", "serve a vendor's stand-in on this machine"),
     "schema": ("setup", "", "the canonical schema as JSON Schema"),
     "state-hash": ("reporting", "", "one hash of the whole timeline"),
@@ -148,9 +145,8 @@ def _refuse(message: str, fix: str, args: "list[str]") -> int:
 def _close_stdout() -> int:
     """Keep Python from complaining about the closed pipe when it flushes at exit."""
     import os
+    from contextlib import suppress
 
-    try:
+    with suppress(OSError, ValueError):  # not a real file, such as a test's buffer
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):  # not a real file, such as a test's buffer
-        pass
     return OK

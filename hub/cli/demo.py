@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import argparse
+
+    from hub.cli.output import Screen
     from hub.demo import Company, DemoMail
     from hub.testing import Running
 
@@ -25,6 +28,7 @@ data_dir = "{data}"
 
 [own]
 domains = ["{domain}"]
+lists = ["{mailing_list}"]
 
 [identity]
 free_domains_extra = ["{freemail}"]
@@ -53,6 +57,15 @@ client_id = "demo"
 client_secret = {{ env = "DEMO_CLIENT_SECRET" }}
 refresh_token = {{ env = "DEMO_REFRESH_{upper}" }}
 """
+
+
+def args_demo(parser: "argparse.ArgumentParser") -> None:
+    parser.add_argument("--serve", action="store_true", help="leave the made-up tools up until Ctrl-C")
+    parser.add_argument("--folder", metavar="DIR", default=".demo", help="made afresh (default: .demo)")
+
+
+def run_demo(args: "argparse.Namespace", screen: "Screen") -> int:
+    return run(Path(args.folder), serve=args.serve)
 
 
 def run(folder: Path, *, serve: bool = False) -> int:
@@ -150,7 +163,7 @@ def _with_ids(seed: dict[str, Any]) -> dict[str, Any]:
 def _configure(folder: Path, company: "Company", gmail: str, hubspot: str) -> Path:
     text = CONFIG.format(
         data=folder.resolve().as_posix(), domain=company.domain, freemail=company.freemail, hubspot=hubspot,
-        private=company.private_label,
+        private=company.private_label, mailing_list=company.mailing_list,
     )  # fmt: skip
     os.environ |= {"DEMO_HUBSPOT_TOKEN": TOKEN, "DEMO_CLIENT_SECRET": "demo"}
     for address in company.mailboxes:

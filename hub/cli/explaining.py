@@ -116,7 +116,8 @@ def _pushes(screen: Screen, pushes: list[dict[str, Any]]) -> None:
     for p in pushes:
         at = f" as {clean(p['remote_id'])}" if p["remote_id"] else ""
         outcome = p["outcome"] or p["state"]
-        screen.line(f"plan {p['plan']} ({p['plan_status']}): {p['effect']} at {clean(p['destination'])}: {outcome}{at}", indent=2)
+        what = f"plan {p['plan']} ({p['plan_status']}): {p['effect']} at {clean(p['destination'])}"
+        screen.line(f"{what}: {outcome}{at}", indent=2)
         for a in p["attempts"]:
             answered = moment(a["answered_at"], screen.zone) if a["answered_at"] else "not answered"
             screen.line(f"attempt {a['attempt']}: sent {moment(a['sent_at'], screen.zone)}, {answered}", "dim", 4)

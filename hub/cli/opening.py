@@ -97,9 +97,7 @@ def remembered(engine: "Engine") -> list[Remembered]:
     found = []
     for key, value in rows:
         plain = json.loads(value)
-        found.append(
-            Remembered(key.removeprefix(PREFIX), plain["connector"], plain["settings"], tuple(plain["mine"]))
-        )
+        found.append(Remembered(key.removeprefix(PREFIX), plain["connector"], plain["settings"], tuple(plain["mine"])))
     return found
 
 

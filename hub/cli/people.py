@@ -207,8 +207,8 @@ def _proof(screen: Screen, fresh: Sequence[dict[str, Any]], coverage: dict[str, 
         screen.text("Coverage: not counted yet; `ihub census` counts the sources.", "dim")
         return
     screen.text(
-        f"Coverage: {coverage['percent']:g} % ({number(coverage['held'])} of {number(coverage['at_source'])} records at "
-        f"the sources), counted {ago(coverage['taken_at'], at)}.",
+        f"Coverage: {coverage['percent']:g} % ({number(coverage['held'])} of {number(coverage['at_source'])} records "
+        f"at the sources), counted {ago(coverage['taken_at'], at)}.",
         "dim",
     )
 
@@ -260,7 +260,8 @@ def show_entry(screen: Screen, entry: dict[str, Any], clock: str, weekday: str) 
 
 def people(entry: dict[str, Any]) -> str:
     """ "Ana Ruiz to Sam Lee, +2"."""
-    said, heard = [], []
+    said: list[str] = []
+    heard: list[str] = []
     for p in entry["people"]:
         target = said if p["role"] in SAYERS else heard
         if p["role"] != "about" and clean(p["name"]) not in target:
@@ -298,5 +299,7 @@ def public_id(engine: "Engine", start: str) -> list[str]:
 
     column = interaction.c.public_id
     with engine.store.read() as c:
-        query = sa.select(column).where(column >= start, column < start + "\x7f").order_by(column).limit(10)
+        if exact := list(c.execute(sa.select(column).where(column == start)).scalars()):
+            return exact
+        query = sa.select(column).where(column.startswith(start, autoescape=True)).order_by(column).limit(10)
         return list(c.execute(query).scalars())

@@ -7,7 +7,7 @@ import sys
 from typing import Any, NoReturn
 
 from hub import __version__
-from hub.cli import COMMANDS, FAILED, INTERRUPTED, OK, REAUTH, USAGE, UsageError
+from hub.cli import COMMANDS, FAILED, OK, REAUTH, USAGE, UsageError
 from hub.cli.output import Screen
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -20,7 +20,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(command: str) -> argparse.ArgumentParser:
     """The parser of one command, with the options all of them take."""
-    module, _, what = COMMANDS[command]
+    _, _, what = COMMANDS[command]
     found = _Parser(
         prog=f"ihub {command}", description=what[0].upper() + what[1:] + ".", allow_abbrev=False, add_help=False,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=22, width=79),
@@ -59,18 +59,17 @@ def guarded(command: str, args: argparse.Namespace, screen: Screen) -> int:
     """The command's own exit code, or the one its error stands for."""
     try:
         code: int = getattr(_module(command), f"run_{_attribute(command)}")(args, screen)
-        screen.clear()
         sys.stdout.flush()
-        return code
     except UsageError as exc:
         return fail(screen, USAGE, str(exc))
-    except KeyboardInterrupt:
-        screen.clear()
-        raise
     except BrokenPipeError:
         raise
     except Exception as exc:  # the last stop: told as one line, or with its traceback where debugging
         return _explained(exc, args.log_level == "debug", screen)
+    else:
+        return code
+    finally:
+        screen.clear()
 
 
 def _explained(exc: Exception, is_debug: bool, screen: Screen) -> int:
@@ -139,6 +138,3 @@ def _module(command: str) -> Any:
 
 def _attribute(command: str) -> str:
     return command.replace("-", "_")
-
-
-__all__ = ["INTERRUPTED", "fail", "guarded", "parser", "run"]

@@ -76,6 +76,7 @@ class Company:
     mailboxes = MAILBOXES
     """The three own people's addresses, then the shared one, whose mail the head of support gets as well."""
     shared_mailbox = people.SUPPORT
+    mailing_list = people.LIST_ADDRESS
     private_label = PRIVATE_LABEL
     canary = CANARY
 

@@ -17,7 +17,8 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
-from hub import identity, settings as config
+from hub import identity, reconcile
+from hub import settings as config
 from hub.api import AuthError, Clock, ConfigError, Connector, HubError, PermissionMatrix, Services, Transient
 from hub.engine import status as st
 from hub.engine.page import StreamRun
@@ -171,6 +172,11 @@ class Engine:
         }  # fmt: skip
         with self.store.write() as c:
             c.execute(sa.update(t.connection).where(t.connection.c.name == name).values(**values))
+        if len(matrix.own_identities) > 1:
+            now = self.clock.now()
+            with self.store.write() as c:
+                moved = identity.join_own(c, matrix.own_identities, self.rules(self.own()), now)
+                reconcile.follow(c, [m.loser for m in moved] + [m.winner for m in moved], now)
         return matrix
 
     async def sync(

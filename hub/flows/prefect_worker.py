@@ -29,7 +29,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.context import AsyncClientContext, FlowRunContext
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.exceptions import ObjectNotFound, PrefectException, PrefectSignal
 from prefect.flow_engine import run_flow_async
 from prefect.logging.handlers import APILogHandler
 from prefect.states import Cancelled, Completed, Crashed, Failed, Pending
@@ -46,6 +46,8 @@ STOP_WAIT_S = 10.0
 RETRY_S = 1.0
 # What talking to a server that is away, busy or wiped can raise.
 TROUBLE = (httpx.HTTPError, PrefectException, OSError)
+# What Prefect's engine can raise around a flow; its signals (Abort, for a run cancelled in its UI) are no Exceptions.
+LOST = (Exception, PrefectSignal)
 
 
 class RunLogs(APILogHandler):
@@ -103,7 +105,7 @@ class Worker:
             """Run one subflow. False when it did not end well, or when Prefect lost sight of it."""
             try:
                 state: State[Any] = await sync(connection, return_state=True)
-            except Exception as exc:  # isolates: Prefect went away; the sync itself is safe on its own loop
+            except LOST as exc:  # isolates: Prefect went away or was told to cancel; the sync is safe on its own loop
                 log.warning("%s: Prefect could not record the run (%s)", connection, _short(exc))
                 return False
             else:
@@ -161,9 +163,10 @@ class Worker:
                 continue
             try:
                 delay = turn.result()
-            except TROUBLE as exc:
+            except Exception as exc:  # a schedule must outlive whatever its server answers; said once an outage
                 if registered or not told:
-                    log.warning("lost the Prefect server: %s", _short(exc))
+                    unknown = not isinstance(exc, TROUBLE)
+                    log.warning("trouble with the Prefect server: %s", _short(exc), exc_info=unknown)
                 registered, told, delay = False, True, RETRY_S
             else:
                 self.last_contact_at = datetime.now(UTC)
@@ -234,15 +237,22 @@ class Worker:
         if due:
             await self._start_tick(client, due[-1])
         ahead = [(at - datetime.now(UTC)).total_seconds() for at, _ in runs if at > now]
-        return min(max(min(ahead, default=1.0), 0.05), self.tick_s)
+        return min(max(min(ahead, default=1.0), 0.05), self.tick_s, HEARTBEAT_S)
 
     async def _start_tick(self, client: PrefectClient, run: FlowRun) -> None:
-        if run.deployment_id != self._deployment or not await self.bridge.has_work():
+        if run.deployment_id != self._deployment or not await self._has_work():
             await _delete(client, run.id)
             return
         task = asyncio.create_task(self._tick(client, run))
         self._ticks[run.id] = task
         task.add_done_callback(lambda _: self._ticks.pop(run.id, None))
+
+    async def _has_work(self) -> bool:
+        try:
+            return await self.bridge.has_work()
+        except Exception:  # isolates: the hub's database is in trouble; the next tick asks again
+            log.exception("the engine could not say what is due")
+            return False
 
     async def _tick(self, client: PrefectClient, run: FlowRun) -> None:
         try:
@@ -256,7 +266,7 @@ class Worker:
             run = run.model_copy(update={"state": answer.state, "deployment_id": None})
             with tags(self.pool):
                 await run_flow_async(self._dispatch, flow_run=run, parameters={}, return_type="state")
-        except Exception as exc:  # isolates: one tick lost its server; its syncs are safe, the next tick looks again
+        except LOST as exc:  # isolates: one tick lost its server; its syncs are safe, the next tick looks again
             log.warning("Prefect lost a dispatch run: %s", _short(exc))
             self._owed[run.id] = Crashed(message="the Prefect server was away when this run ended")
 

@@ -132,12 +132,13 @@ class Scheduler:
     async def _until_gone(self) -> None:
         """Return when the server process ended, or lives but has not answered the worker for minutes."""
         assert self.server is not None
+        hung_s = max(HUNG_S, 6 * self.tick_s)
         ended = asyncio.ensure_future(self.server.wait())
         try:
             while not ended.done():
-                await asyncio.wait({ended}, timeout=HUNG_S / 6)
-                if (datetime.now(UTC) - self._worker.last_contact_at).total_seconds() > HUNG_S:
-                    log.warning("the Prefect server has not answered for %.0f s", HUNG_S)
+                await asyncio.wait({ended}, timeout=hung_s / 6)
+                if (datetime.now(UTC) - self._worker.last_contact_at).total_seconds() > hung_s:
+                    log.warning("the Prefect server has not answered for %.0f s", hung_s)
                     return
         finally:
             ended.cancel()

@@ -88,6 +88,9 @@ def client_environment(home: Path | None) -> None:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     if home is not None:
         os.environ["PREFECT_HOME"] = str(home)
+        # Prefect's client would send even loopback calls to a proxy named in the environment.
+        direct = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY", ""), HOST]
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(name for name in direct if name)
 
 
 def find_place(data_dir: Path, *, need_port: bool = True) -> Place:

@@ -7,9 +7,9 @@ Today's rules are deterministic; evidence, scores and review add decisions to th
 
 from hub.identity.index import Rules
 from hub.identity.normal import email_match, free_domains, registrable_domain, role_localparts
-from hub.identity.resolve import Moved, Who, observe, resolve
+from hub.identity.resolve import Moved, Who, join_own, observe, resolve
 
 __all__ = [
-    "Moved", "Rules", "Who", "email_match", "free_domains", "observe", "registrable_domain", "resolve",
+    "Moved", "Rules", "Who", "email_match", "free_domains", "join_own", "observe", "registrable_domain", "resolve",
     "role_localparts",
 ]  # fmt: skip

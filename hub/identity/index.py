@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from hub.api import Identifier
 from hub.identity import normal
-from hub.own import Own, is_no_reply
+from hub.own import Own, is_list, is_no_reply
 from hub.store import add_ids, chunks, micros, short_id
 from hub.store.tables import identifier, party
 
@@ -133,7 +133,7 @@ class Index:
             return "unknown"
         if scheme != "email":
             return "id"
-        if value in self._lists:
+        if value in self._lists or is_list(value):
             return "list"
         if is_no_reply(value):
             return "no_reply"

@@ -99,6 +99,26 @@ def observe(
     return {rid: _known(p.id) for rid, p in party_of.items()}, moved, echoes
 
 
+def join_own(c: Connection, addresses: Iterable[str], rules: Rules, now: datetime) -> list[Moved]:
+    """The addresses one account sends as are one of us: their parties are joined, with the decision recorded.
+
+    Shared and role addresses stay mailboxes of their own.
+    """
+    person = Person(
+        external_id="send-as", identifiers=tuple(Identifier("email", a) for a in sorted(set(addresses))), is_own=True
+    )
+    index = Index(c, rules, frozenset(), now)
+    keys = [k for k in _keys(index, person) if index.sharing(*k) in {"personal", "own"}]
+    if len(keys) < 2:
+        return []
+    index.load(keys)
+    who, moved = _party(c, index, person, keys, {}, micros(now))
+    for key in keys:
+        index.attach(key, who)
+    index.flush()
+    return moved
+
+
 def _keys(index: Index, entity: Person | Organization) -> list[Key]:
     return list(dict.fromkeys(index.key(i) for i in entity.identifiers if i.value.strip()))
 

@@ -212,10 +212,11 @@ def _record(run: Run, items: list[_Item], receipts: list[Receipt]) -> None:
         })  # fmt: skip
         if not is_failed:
             is_gone = i.change.op == "delete"
+            is_whole = not is_gone and not r.error  # an object without all of its links is planned again
             remotes.append({
                 "connection_id": run.connection_id, "kind": i.change.kind, "key": i.change.key,
-                "remote_id": "" if is_gone else r.remote_id, "hash": None if is_gone else i.hash, "version": r.version,
-                "written_at": micros(now), "is_ours": not is_gone,
+                "remote_id": "" if is_gone else r.remote_id, "hash": i.hash if is_whole else None, "version": r.version,
+                "written_at": micros(now) if is_gone or is_whole else 0, "is_ours": not is_gone,
             })  # fmt: skip
     with run.store.write() as c:
         renew(c, run.lease, run.fence, now, run.ttl)
@@ -233,7 +234,7 @@ def _close(run: Run, plan_id: int) -> Applied:
         where = t.change.c.plan_id == plan_id
         counted = sa.select(t.change.c.outcome, sa.func.count()).where(where, t.change.c.state == "done")
         done = {str(outcome): n for outcome, n in c.execute(counted.group_by(t.change.c.outcome))}
-        failed = c.execute(sa.select(t.change.c.key, t.change.c.error).where(where, t.change.c.state == "failed")).all()
+        failed = c.execute(sa.select(t.change.c.key, t.change.c.error).where(where, t.change.c.error.is_not(None))).all()
         status = "partly" if failed else "applied"
         c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status=status, applied_at=micros(now)))
     return Applied(done, [(k, e or "") for k, e in failed], True)

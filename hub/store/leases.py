@@ -45,22 +45,21 @@ def acquire(store: Store, name: str, holder: str, now: datetime, ttl: timedelta)
             return None
         fence = (row["fence"] if row else 0) + 1
         statement = insert(c, lease).values(name=name, holder=holder, fence=fence, expires_at=micros(now + ttl))
-        result = c.execute(
-            statement.on_conflict_do_update(
-                index_elements=["name"],
-                set_={"holder": holder, "fence": fence, "expires_at": micros(now + ttl)},
-                where=lease.c.fence == fence - 1,
-            )
+        statement = statement.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"holder": holder, "fence": fence, "expires_at": micros(now + ttl)},
+            where=lease.c.fence == fence - 1,
         )
-        return fence if result.rowcount == 1 else None
+        # What came back, not how many rows: psycopg's count of an INSERT is not kept.
+        return c.execute(statement.returning(lease.c.fence)).scalar()
 
 
 def renew(c: Connection, name: str, fence: int, now: datetime, ttl: timedelta) -> None:
     """Prolong the lease inside the caller's transaction, which so proves that it still holds it.
 
-    Raises LeaseLost when the fence has moved on.
+    Raises LeaseLost when the fence has moved on, or the lease was released: a late heartbeat must not bring it back.
     """
-    held = sa.update(lease).where(lease.c.name == name, lease.c.fence == fence)
+    held = sa.update(lease).where(lease.c.name == name, lease.c.fence == fence, lease.c.expires_at > 0)
     if c.execute(held.values(expires_at=micros(now + ttl))).rowcount != 1:
         raise LeaseLost(f"lease {name!r} was taken over")
 

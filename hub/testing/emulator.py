@@ -43,16 +43,32 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
 
+class _Switch:
+    """The served app: whichever emulator was put last."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
 @dataclass
 class Running:
     """A served emulator: its base URL (no trailing slash) and the emulator object itself."""
 
     url: str
     emulator: "Emulator"
+    _switch: _Switch
 
     @property
     def faults(self) -> FaultBoard:
         return self.emulator.faults
+
+    def put(self, emulator: "Emulator") -> None:
+        """Serve another emulator at this address from now on: a fresh vendor without a fresh server."""
+        self.emulator = emulator
+        self._switch.app = emulator.app()
 
 
 class Emulator:
@@ -69,6 +85,13 @@ class Emulator:
     def routes(self) -> Sequence[BaseRoute]:
         """The vendor's end points."""
         raise NotImplementedError
+
+    def reset(self) -> None:
+        """Forget the faults and the request log; what the vendor holds stays (`Running.put` for a fresh vendor)."""
+        with self.lock:
+            self.faults.clear()
+            self.requests.clear()
+            self.counts.clear()
 
     def state(self) -> dict[str, Any]:
         """What the vendor holds now, as plain JSON, for tests in another process."""
@@ -114,7 +137,8 @@ class Emulator:
     def serve(self, port: int = 0) -> Iterator[Running]:
         """Serve on loopback in a thread until the block ends."""
         listener = _listen(port)
-        server = _server(self)
+        switch = _Switch(self.app())
+        server = _server(switch)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True, name=f"{self.name}-emulator")
         thread.start()
         deadline = time.monotonic() + 20
@@ -123,7 +147,7 @@ class Emulator:
                 raise RuntimeError(f"the {self.name} emulator did not start")
             time.sleep(0.005)
         try:
-            yield Running(f"http://127.0.0.1:{listener.getsockname()[1]}", self)
+            yield Running(f"http://127.0.0.1:{listener.getsockname()[1]}", self, switch)
         finally:
             server.should_exit = True
             server.force_exit = True
@@ -132,7 +156,7 @@ class Emulator:
 
     def serve_forever(self, port: int) -> None:
         """Serve in the foreground until interrupted (`ihub emulate`)."""
-        _server(self).run([_listen(port)])
+        _server(self.app()).run([_listen(port)])
 
 
 def _listen(port: int) -> socket.socket:
@@ -144,9 +168,9 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _server(emulator: Emulator) -> uvicorn.Server:
+def _server(app: ASGIApp) -> uvicorn.Server:
     config = uvicorn.Config(
-        emulator.app(), http=_Protocol, lifespan="off", log_level="critical", access_log=False, ws="none",
+        app, http=_Protocol, lifespan="off", log_level="critical", access_log=False, ws="none",
         timeout_keep_alive=30, timeout_graceful_shutdown=1,
     )  # fmt: skip
     return uvicorn.Server(config)

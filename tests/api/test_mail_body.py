@@ -57,6 +57,7 @@ def test_html_bombs_are_linear(bomb: str) -> None:
 
 def test_clean_text() -> None:
     assert clean_text("a\r\nb\rc\x00\x07\td\xa0e\ud800") == "a\nb\nc\td e"
+    assert clean_text("it\x92s \x80 5\x81") == "it’s € 5"
 
 
 def test_unflow() -> None:

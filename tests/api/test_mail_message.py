@@ -162,7 +162,10 @@ def test_memory_is_bounded_by_the_message() -> None:
 def test_what_was_left_out_is_named() -> None:
     assert any("too deeply" in d for d in parse_mime(BOMBS["nested multipart x1500"]).defects)
     assert any("too many parts" in d for d in parse_mime(BOMBS["100k empty parts"]).defects)
-    assert "incomplete" in to_interaction(parse_mime(BOMBS["200k recipients"]), external_id="x").signals
+    for name in ("200k recipients", "one line of 10 MB"):
+        assert "incomplete" in to_interaction(parse_mime(BOMBS[name]), external_id="x").signals
+    long_html = mail(b"Content-Type: text/html\n", b"<p>word</p>" * 300_000)
+    assert long_html.defects == ("too long a text",)
 
 
 def test_parts_split_by_an_api_give_the_same_mail() -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import subprocess
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from hub.flows.contract import EngineLike, SyncResultLike
 from hub.flows.dispatch import Dispatcher, Outcome
+from hub.flows.server import client_environment, find_place
 
 pytestmark = pytest.mark.anyio
 
@@ -144,3 +148,40 @@ def test_importing_the_room_is_cheap() -> None:
         [sys.executable, "-c", "import hub.flows, sys; print(*sys.modules)"], capture_output=True, text=True, check=True
     ).stdout.split()
     assert not {"prefect", "httpx", "sqlalchemy", "pydantic"} & set(seen)
+
+
+def test_loopback_calls_avoid_the_proxy_and_nothing_phones_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "PREFECT_HOME", "DO_NOT_TRACK"):
+        monkeypatch.setenv(name, "")  # remembered, so that it is put back afterwards
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "true")
+    monkeypatch.setenv("PREFECT_API_KEY", "somebody's cloud key")
+    monkeypatch.setenv("PREFECT_SERVER_LOGGING_LEVEL", "DEBUG")
+    client_environment(tmp_path)
+    assert os.environ["NO_PROXY"] == "intranet.example,127.0.0.1"
+    place = find_place(tmp_path)
+    seen = place.environment({**os.environ, "PREFECT_SERVER_ANALYTICS_ENABLED": "true"})
+    assert seen["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert seen["DO_NOT_TRACK"] == "1"
+    assert seen["PREFECT_SERVER_LOGGING_LEVEL"] == "DEBUG"  # a user may tune what we do not promise
+    assert "PREFECT_API_KEY" not in seen
+    assert seen["PREFECT_API_URL"] == f"http://127.0.0.1:{place.port}/api"
+
+
+def test_the_port_and_the_pool_stay_unless_somebody_sits_on_the_port(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("hub.flows.server.PORT_WAIT_S", 0.0)
+    place = find_place(tmp_path)
+    assert find_place(tmp_path) == place
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", place.port))
+        stranger.listen()
+        moved = find_place(tmp_path)
+    assert moved.port != place.port
+    assert moved.pool == place.pool
+    (tmp_path / "prefect" / "serve.json").write_text("cut sho")
+    assert find_place(tmp_path).pool != place.pool  # a torn file costs a new name, not a start

@@ -66,6 +66,17 @@ def test_a_long_sync_does_not_hold_up_later_ticks(serving: Serving) -> None:
     assert len(serving.engine.of("long")) == 1
 
 
+def test_cancelling_in_prefect_does_not_touch_the_sync(serving: Serving) -> None:
+    serving.engine.fall_due("cancelled there", hold=True)
+    run = serving.wait_state("cancelled there", "RUNNING")
+    serving.ask(f"/flow_runs/{run['id']}/set_state", state={"type": "CANCELLED"}, force=True)
+    serving.engine.fall_due("next one")
+    serving.wait_state("next one", "COMPLETED")
+    serving.engine.holds["cancelled there"].set()
+    serving.engine.wait_ended("cancelled there")
+    assert [run.ended for run in serving.engine.of("cancelled there")] == ["ok"]
+
+
 def test_the_server_is_killed_in_the_middle(serving: Serving) -> None:
     engine = serving.engine
     engine.fall_due("survivor", "outlasts", hold=True)

@@ -15,13 +15,22 @@ MAX_URL_CHARS = 500
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\ud800-\udfff]")
 
 
+# Windows-1252 read as Latin-1 by somebody before us: dashes and curly quotes arrive as C1 controls.
+_C1 = re.compile("[\x80-\x9f]")
+_C1_MEANT = {code: bytes([code]).decode("cp1252", "ignore") or None for code in range(0x80, 0xA0)}
+
+
 def clean_text(text: str) -> str:
     """Line ends as \\n, no control characters but tab and line end, no lone surrogates, plain spaces."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if _CONTROL.search(text):
         text = _CONTROL.sub("", text)
-    return text.replace("\xa0", " ") if not text.isascii() else text
+    if text.isascii():
+        return text
+    if _C1.search(text):
+        text = text.translate(_C1_MEANT)
+    return text.replace("\xa0", " ")
 
 
 def unflow(text: str, delete_space: bool = False) -> str:

@@ -16,11 +16,10 @@ from hub.api.mail.headers import (
     message_id,
     message_ids,
 )  # fmt: skip
-from hub.api.mail.message import Mail
+from hub.api.mail.message import MAX_TEXT_CHARS, Mail
 from hub.api.mail.sender import list_addresses, true_sender
 from hub.api.mail.trim import split_reply
 
-MAX_BODY_CHARS = 2_000_000
 _IDENTIFYING = ("from", "date", "message-id", "to", "subject", "received", "mime-version", "content-type")
 _RECIPIENTS: tuple[Role, ...] = ("to", "cc", "bcc")
 _BULK_PRECEDENCE = {"bulk", "list", "junk"}
@@ -84,7 +83,7 @@ def to_interaction(
 def texts(mail: Mail, is_forward: bool = False) -> tuple[str, str]:
     """(new part, full body) of a message; the body is "" where it equals the new part."""
     full = mail.text.strip() or html_to_text(mail.html).strip()
-    full = full[:MAX_BODY_CHARS]
+    full = full[:MAX_TEXT_CHARS]
     new = split_reply(full, is_forward=is_forward).new
     return new, "" if new == full else full
 

@@ -13,6 +13,7 @@ from hub.api.mail.decode import decode_text, parameters
 from hub.api.mail.headers import decoded
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
+MAX_TEXT_CHARS = 2_000_000
 
 Headers = list[tuple[str, str]]
 
@@ -120,7 +121,10 @@ def assemble(headers: Headers, root: Part, defects: Sequence[str] = ()) -> Mail:
     if any(p.media_type == "text/plain" for p in plain):
         text = "\n".join(t for p in plain if (t := _plain_text(p, problems)).strip())
     markup = "\n".join(_decode(p, problems) for p in html)
-    return Mail(headers, text, markup, tuple(attached), tuple(problems))
+    if max(len(text), len(markup)) > MAX_TEXT_CHARS:
+        problems.append("too long a text")
+        text, markup = text[:MAX_TEXT_CHARS], markup[:MAX_TEXT_CHARS]
+    return Mail(headers, text, markup, tuple(attached), tuple(dict.fromkeys(problems)))
 
 
 def _collect(root: Part, plain: list[Part], html: list[Part], attached: list[Attachment], with_named: bool) -> None:

@@ -6,19 +6,19 @@ those that are gone; drafts written for a person to send. Source: Gmail API v1 d
 """
 
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from hub.api import (
+    Budget,
     Census,
     Change,
     ConfigError,
     Connector,
+    ContractBroken,
     Entity,
     Estimate,
     Found,
     Gone,
-    Http,
     HttpProfile,
     HubError,
     JournalEntry,
@@ -35,7 +35,6 @@ from hub.api import (
     Scope,
     ScopeError,
     ServiceAccount,
-    Services,
     Stream,
     TokenSource,
     Transient,
@@ -87,10 +86,9 @@ class Gmail(Connector[GmailSettings]):
     )
     settings_model = GmailSettings
 
-    def __init__(self, settings: GmailSettings, services: Services) -> None:
-        super().__init__(settings, services)
-        # The quota hangs on the age of the Google Cloud project, which only the settings know.
-        self.http = Http(self.http_profile(), replace(self.manifest, budgets=(settings.budget(),)), services)
+    def budgets(self) -> tuple[Budget, ...]:
+        """The quota hangs on the age of the Google Cloud project, which only the settings know."""
+        return (self.settings.budget(),)
 
     def http_profile(self) -> HttpProfile:
         return HttpProfile(base_url=self.settings.base_url, token=self._sign_in(), explain=self._explain)
@@ -169,12 +167,12 @@ class Gmail(Connector[GmailSettings]):
 
     async def _may_write(self) -> Permission:
         """Deleting a draft that does not exist needs the right to write drafts and changes nothing."""
-        await read(self.http, "drafts", DRAFTS, cost="drafts.list", params={"maxResults": 1})
         try:
+            await read(self.http, "drafts", DRAFTS, cost="drafts.list", params={"maxResults": 1})
             await self.http.request("DELETE", USERS + "drafts/r0", cost="drafts.delete")
         except ScopeError as exc:
             return Permission("drafts", "write", False, f"drafts: {exc.message}", DRAFT_SCOPE)
-        except HubError as exc:
+        except (Gone, ContractBroken) as exc:
             if exc.status not in {400, 404}:
                 raise
         return Permission("drafts", "write", True, "drafts.list and drafts.delete", DRAFT_SCOPE)

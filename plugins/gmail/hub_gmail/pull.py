@@ -120,7 +120,7 @@ class Reader:
             following = turns.next(listing.nextPageToken)
             ids = list(dict.fromkeys(m.id for m in listing.messages))
             if cursor.after in ids:  # else the list has changed since: read this page of it again
-                ids = ids[15:]
+                ids = ids[ids.index(cursor.after) + 1 :]
             async for page in self._list_page(cursor, ids, following, cursor.total or listing.resultSizeEstimate):
                 yield page
             if not following:

@@ -43,18 +43,21 @@ MISSING = [
     (["readonly"], {"drafts"}, DRAFT_SCOPE),
     (["metadata", "compose"], {"messages", "sendAs"}, READ_SCOPE),
     (["compose"], {"messages", "labels", "sendAs"}, READ_SCOPE),
+    (["labels"], {"messages", "sendAs", "drafts"}, ""),
 ]
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("scopes", "lacking", "named"), MISSING, ids=["no drafts", "only headers", "no reading"])
+@pytest.mark.parametrize(
+    ("scopes", "lacking", "named"), MISSING, ids=["no drafts", "only headers", "no reading", "labels only"]
+)
 async def test_missing_scopes_are_rows_not_crashes(rig: Any, scopes: Any, lacking: set[str], named: str) -> None:
     rig.fill(1)
     rig.emulator.grant(rig.address, [SCOPES + s for s in scopes], "1//less")
     matrix = await rig.gmail(refresh_token="1//less", push_drafts=True).check()
     refused = [row for row in matrix.permissions if not row.is_granted]
     assert {row.stream for row in refused} == lacking
-    assert {row.scope for row in refused} == {named}
+    assert {row.scope for row in refused} == ({named} if named else {READ_SCOPE, DRAFT_SCOPE})
     assert all("scope" in row.detail for row in refused if row.stream != "messages")
 
 

@@ -8,12 +8,12 @@ Source: HubSpot's developer documentation and specification files (as stored 202
 
 import math
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from hub.api import (
+    Budget,
     Budgeter,
     Census,
     Change,
@@ -21,7 +21,6 @@ from hub.api import (
     Entity,
     Estimate,
     Found,
-    Http,
     HttpProfile,
     HubError,
     JournalEntry,
@@ -61,11 +60,13 @@ class HubSpot(Connector[HubSpotSettings]):
     def __init__(self, settings: HubSpotSettings, services: Services) -> None:
         self.time_zone = settings.time_zone
         super().__init__(settings, services)
-        # The budget belongs to the portal's subscription, which only the settings know.
-        self.http = Http(self.http_profile(), replace(MANIFEST, budgets=settings.budgets()), services)
         self.client = Client(self.http, Paths(settings.api_version))
         self._mapper = Mapper(settings)
         self._writer = Writer(self.client, settings)
+
+    def budgets(self) -> tuple[Budget, ...]:
+        """The portal's subscription decides, which only the settings know."""
+        return self.settings.budgets()
 
     def http_profile(self) -> HttpProfile:
         s = self.settings

@@ -1,0 +1,213 @@
+"""`ihub plan`, `apply` and `undo`: nothing is written to the system of record that was not shown before."""
+
+import argparse
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hub.cli import OK, USAGE
+from hub.cli.opening import opened
+from hub.cli.output import STATUS_STYLES, Screen, can_ask
+from hub.cli.running import fail
+from hub.cli.text import clean, cut, number, plural
+
+if TYPE_CHECKING:
+    from hub.engine import Engine
+    from hub.engine.push import PushResult
+    from hub.outbox import Plan
+
+EFFECTS = ("create", "update", "delete")
+SHOWN_EACH = 5
+LOOKED_AT = 3000
+OPEN = ("approved", "applying", "draft", "held")
+
+
+def args_plan(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--limit", type=int, default=SHOWN_EACH, metavar="N", help="changes shown of each kind (5)")
+
+
+def args_apply(p: argparse.ArgumentParser) -> None:
+    p.add_argument("plan", metavar="PLAN", nargs="?", type=int, help="a plan's number; the newest open one if left out")
+    p.add_argument("--yes", action="store_true", help="do not ask; the brake still does")
+
+
+def args_undo(p: argparse.ArgumentParser) -> None:
+    p.add_argument("plan", metavar="PLAN", type=int, help="the number of an applied plan")
+    p.add_argument("--yes", action="store_true", help="do not ask")
+
+
+# --- plan -----------------------------------------------------------------------------------------------------------
+
+
+def run_plan(args: argparse.Namespace, screen: Screen) -> int:
+    from hub import outbox
+    from hub.engine import push
+
+    with opened(args, screen) as engine:
+        name = push.destination(engine)
+        screen.progress(f"comparing the timeline with {name}")
+        plan = push.plan(engine)
+        with engine.store.read() as c:
+            preview = outbox.preview(c, plan.id, LOOKED_AT) if plan.id else []
+        first = _first_of_each(preview, max(0, args.limit))
+        screen.emit({"destination": name, **plan.to_dict(), "preview": first})
+        show_plan(screen, plan, name, first)
+    return OK
+
+
+def _first_of_each(preview: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    taken: dict[tuple[str, str], int] = {}
+    found = []
+    for row in preview:
+        key = (row["kind"], row["effect"])
+        taken[key] = taken.get(key, 0) + 1
+        if taken[key] <= limit:
+            found.append(row)
+    return found
+
+
+def show_plan(screen: Screen, plan: "Plan", name: str, preview: list[dict[str, Any]]) -> None:
+    if not plan.changes:
+        screen.line(f"Nothing to do: {name} holds everything that is due.", "green")
+        _books(screen, plan)
+        return
+    screen.pieces(
+        (f"Plan {plan.id} for {name}: {plural(plan.changes, 'change')}", "bold"), ("  ", ""),
+        (plan.status, STATUS_STYLES.get(plan.status, "dim")),
+    )  # fmt: skip
+    rows = [
+        (kind, *(number(effects.get(e, 0)) if effects.get(e) else "-" for e in EFFECTS))
+        for kind, effects in plan.counts.items() if sum(effects.values())
+    ]  # fmt: skip
+    screen.table(("", *EFFECTS), rows, "<>>>")
+    _books(screen, plan)
+    if plan.held:
+        screen.line()
+        screen.text(f"The brake holds it: {plan.held}. Nothing is written until a person approves.", "yellow")
+    if preview:
+        screen.heading("The first of each kind")
+        for row in preview:
+            links = f"  {plural(row['links'], 'link')}" if row["links"] else ""
+            screen.pieces(
+                (f"{row['effect']:<7}", {"delete": "red", "update": "yellow"}.get(row["effect"], "green")),
+                (f"{row['kind']:<13}", "dim"), (cut(clean(row["title"]), 46), ""), (links, "dim"), indent=2,
+            )  # fmt: skip
+    held = plan.status == "held"
+    screen.hint(
+        f"Next: `ihub approve {plan.id}` if this is right, then `ihub apply {plan.id}`; else `ihub reject {plan.id}`."
+        if held
+        else f"Next: `ihub apply {plan.id}` makes the changes, `ihub undo {plan.id}` would take them back."
+    )
+
+
+def _books(screen: Screen, plan: "Plan") -> None:
+    """What is not in the plan, with the reason."""
+    screen.line(f"unchanged {number(plan.unchanged)}", "dim", 2)
+    for reason, n in plan.not_due.items():
+        screen.line(f"not due {number(n)}: {clean(reason)}", "dim", 2)
+
+
+# --- apply ----------------------------------------------------------------------------------------------------------
+
+
+def run_apply(args: argparse.Namespace, screen: Screen) -> int:
+    from hub.engine import push
+
+    with opened(args, screen) as engine:
+        name = push.destination(engine)
+        plan = _chosen(engine, args.plan)
+        if not plan.changes:
+            screen.emit({"plan": 0, "status": "nothing to do", "exit_code": OK, "done": {}, "failed": 0})
+            screen.line(f"Nothing to do: {name} holds everything that is due.", "green")
+            return OK
+        if refusal := _agreed(engine, plan, name, args.yes, screen):
+            return fail(screen, USAGE, refusal)
+        if plan.status not in {"approved", "applying"}:
+            push.approve(engine, plan.id)
+        result = asyncio.run(push.apply(engine, plan.id, _counting(screen, f"writing to {name}")))
+        screen.emit(result.to_dict())
+        _show_result(screen, result, f"Plan {plan.id} at {name}")
+        if result.exit_code == OK:
+            screen.hint(f"`ihub undo {plan.id}` would take it back. `ihub sync {name}` reads it back as a check.")
+        return result.exit_code
+
+
+def _chosen(engine: "Engine", plan_id: int | None) -> "Plan":
+    """The plan asked for, else the newest open one, else a new one. Raises ConfigError for what cannot be applied."""
+    from hub import outbox
+    from hub.api.errors import ConfigError
+    from hub.engine import push
+
+    with engine.store.read() as c:
+        if plan_id is None:
+            found = outbox.newest(c, push.scope(engine).connection_id, OPEN)
+        elif (found := outbox.read(c, plan_id)) is None:
+            raise ConfigError(f"there is no plan {plan_id}: `ihub plan` makes one")
+    if found is None:
+        return push.plan(engine)
+    if found.status not in OPEN:
+        raise ConfigError(f"plan {found.id} is {found.status} and cannot be applied: `ihub plan` makes a new one")
+    return found
+
+
+def _agreed(engine: "Engine", plan: "Plan", name: str, is_yes: bool, screen: Screen) -> str:
+    """Why the plan may not go, "" when it may. A held one takes a person: --yes and approve = "auto" are not enough."""
+    if plan.status in {"approved", "applying"}:
+        return ""
+    what = f"{_named(plan)} to {name}"
+    if plan.held:
+        screen.complain(f"The brake holds plan {plan.id}: {plan.held}.")
+        if screen.ask(f"Apply {what} all the same?"):
+            return ""
+        return f"plan {plan.id} is held by the brake: look at `ihub plan`, then `ihub approve {plan.id}`"
+    if is_yes or engine.settings.system_of_record.approve == "auto":
+        return ""
+    if screen.ask(f"Apply {what}?"):
+        return ""
+    if can_ask():
+        return f"plan {plan.id} was not applied; it stays open"
+    return f"plan {plan.id} is not approved: run `ihub approve {plan.id}` first, or `ihub apply {plan.id} --yes`"
+
+
+def _named(plan: "Plan") -> str:
+    return f"plan {plan.id} ({plural(plan.changes, 'change')})"
+
+
+def _counting(screen: Screen, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: screen.progress(f"{what}: {number(done)} of {number(total)}")
+
+
+def _show_result(screen: Screen, result: "PushResult", what: str) -> None:
+    screen.pieces((what, "bold"), ("  ", ""), (result.status, STATUS_STYLES.get(result.status, "")))
+    if result.detail:
+        screen.text(result.detail, "yellow", 2)
+    done = result.applied.done
+    rows = [(outcome, number(n)) for outcome, n in sorted(done.items())]
+    rows += [("failed", number(len(result.applied.failures)))] if result.applied.failures else []
+    screen.fields(rows or [("changes", "none")])
+    for key, error in result.applied.failures[:10]:
+        screen.text(f"{key}: {error or 'no reason given'}", "yellow", 4, lines=3)
+    if len(result.applied.failures) > 10:
+        screen.line(f"and {number(len(result.applied.failures) - 10)} more (--json lists 50)", "dim", 4)
+
+
+# --- undo -----------------------------------------------------------------------------------------------------------
+
+
+def run_undo(args: argparse.Namespace, screen: Screen) -> int:
+    from hub import outbox
+    from hub.engine import push
+
+    with opened(args, screen) as engine:
+        name = push.destination(engine)
+        with engine.store.read() as c:
+            plan = outbox.read(c, args.plan)
+        needs_yes = plan is not None and plan.status in {"applied", "partly"} and not args.yes
+        if plan and needs_yes and not screen.ask(f"Take back {_named(plan)} at {name}?"):
+            say = "it stays as it is" if can_ask() else f"say `ihub undo {plan.id} --yes` where nobody can be asked"
+            return fail(screen, USAGE, f"plan {plan.id} was not taken back; {say}")
+        screen.progress(f"taking plan {args.plan} back at {name}")
+        result = asyncio.run(push.undo(engine, args.plan))
+        screen.emit(result.to_dict())
+        _show_result(screen, result, f"Plan {args.plan} taken back at {name}")
+        return result.exit_code

@@ -1,0 +1,201 @@
+"""`ihub health`, `report` and `state-hash`: read-only questions over everything."""
+
+import argparse
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hub.cli import OK
+from hub.cli.opening import no_connections, now, opened, remembered
+from hub.cli.output import STATUS_STYLES, Screen
+from hub.cli.text import ago, clean, day, listed, moment, number
+
+# What only the status page says; to the exit code they are no trouble.
+_NO_TROUBLE = {"new": "paused", "waiting-until": "waiting-until"}
+
+
+def args_health(p: argparse.ArgumentParser) -> None:
+    pass
+
+
+def args_state_hash(p: argparse.ArgumentParser) -> None:
+    pass
+
+
+def args_report(p: argparse.ArgumentParser) -> None:
+    p.add_argument("what", choices=("summary",), metavar="summary", help="which report: summary")
+    p.add_argument("--person", metavar="ADDR", action="append", default=[], help="one address's figures; repeatable")
+    p.add_argument("--people-file", metavar="F", help='a file of addresses, one a line; "#" begins a comment')
+
+
+# --- health ---------------------------------------------------------------------------------------------------------
+
+
+def run_health(args: argparse.Namespace, screen: Screen) -> int:
+    from hub import reports
+
+    with opened(args, screen) as engine:
+        imports = [r.name for r in remembered(engine) if r.name not in engine.names()]
+        with engine.store.read() as c:
+            found = reports.health(c, engine.names(), now(engine))
+            found["imports"] = reports.health(c, imports, now(engine))["connections"] if imports else []
+        code = exit_code(found)
+        screen.emit({"exit_code": code, **found})
+        show_health(screen, found, now(engine))
+        return code
+
+
+def exit_code(found: dict[str, Any]) -> int:
+    """0 fine, 1 everything is broken, 3 some of it, 4 sign in again, 5 drift: a hold, or records missing here."""
+    from hub.engine import status as st
+
+    words = [s["status"] for c in found["connections"] for s in c["streams"]]
+    counts = [s["census"] for c in found["connections"] for s in c["streams"] if s["census"]]
+    is_short = any(count["missing"] > sum(count["explained"].values()) for count in counts)
+    code = st.exit_code([_NO_TROUBLE.get(w, w) for w in words], is_short or bool(found["holds"]))
+    return max(code, st.PARTLY) if code == OK and not found["balanced"] else code
+
+
+def show_health(screen: Screen, found: dict[str, Any], at: datetime) -> None:
+    if not found["connections"] and not found["imports"]:
+        no_connections(screen)
+        return
+    if found["connections"]:
+        word, when = found["status"], moment(at, screen.zone)
+        screen.pieces(("Overall  ", "bold"), (word, STATUS_STYLES.get(word, "")), (f"  {when}", "dim"))
+    for connection in found["connections"]:
+        _connection(screen, connection, at)
+    for connection in found["imports"]:
+        screen.heading(f"{connection['connection']}  (imported file)")
+        for s in connection["streams"]:
+            screen.line(f"{listed(s['records'])}, read {moment(s['last_good_at'], screen.zone)}", "dim", 2)
+    _waiting(screen, found, at)
+    if not found["balanced"]:
+        screen.heading("The books of the last run do not balance: please report this with --json")
+    if any(c["status"] == "new" for c in found["connections"]):
+        screen.hint("New connections have not run yet: `ihub sync` reads them.")
+
+
+def _connection(screen: Screen, c: dict[str, Any], at: datetime) -> None:
+    screen.line()
+    label = f"  {clean(c['label'])}" if c["label"] else ""
+    screen.pieces(
+        (c["connection"], "bold"), ("  ", ""), (c["status"], STATUS_STYLES.get(c["status"], "dim")), (label, "dim"),
+    )  # fmt: skip
+    rows = []
+    for s in c["streams"]:
+        census = s["census"]
+        covered = f"{number(census['held'])}/{number(census['at_source'])}" if census else "-"
+        good = ago(s["last_good_at"], at) if s["last_good_at"] else "never"
+        records = sum(n for d, n in s["records"].items() if d != "deleted")
+        rows.append((s["stream"], s["status"], good, number(records), number(s["quarantined"]), covered))
+    screen.table(("stream", "status", "last good", "records", "quarantine", "held/source"), rows, "<<<>>>")
+    told = {(s["status"], s["detail"]) for s in c["streams"] if s["detail"]}
+    for _, detail in sorted(told):
+        screen.text(detail, "yellow", 4)
+    if c["next_at"] and c["next_at"] > at:
+        screen.line(f"due next {moment(c['next_at'], screen.zone)}", "dim", 2)
+
+
+def _waiting(screen: Screen, found: dict[str, Any], at: datetime) -> None:
+    """Issues, holds and the outbox: what a person has to look at."""
+    if found["issues"]:
+        screen.heading(f"Open issues: {len(found['issues'])}")
+        for i in found["issues"]:
+            where = f"{i['connection']}/{i['stream']}" if i["stream"] else i["connection"]
+            times = f", {i['times']} times" if i["times"] > 1 else ""
+            screen.ends(f"{clean(where)}: {clean(i['cause'])}", f"{ago(i['opened_at'], at)}{times}", "yellow", 2)
+            screen.text(i["detail"], "", 4, lines=4)
+    if found["holds"]:
+        screen.heading("Held by the brake")
+        for h in found["holds"]:
+            screen.text(f"hold {h['hold']}: {h['connection']}/{h['stream']}: {h['detail']}", "yellow", 2)
+            go, stay = f"`ihub approve hold {h['hold']}`", f"`ihub reject hold {h['hold']}`"
+            screen.line(f"{go} lets it go on, {stay} keeps all", "dim", 4)
+    if outbox := found["outbox"]:
+        screen.heading("System of record")
+        changes = listed(outbox["changes"], "no changes")
+        made = moment(outbox["created_at"], screen.zone)
+        screen.text(f"plan {outbox['plan']} of {made} is {outbox['status']}: {changes}", "", 2)
+
+
+# --- figures --------------------------------------------------------------------------------------------------------
+
+
+def run_report(args: argparse.Namespace, screen: Screen) -> int:
+    from hub import reports
+
+    people = [*args.person, *(_listed_in(args.people_file) if args.people_file else [])]
+    with opened(args, screen) as engine:
+        screen.progress("counting")
+        with engine.store.read() as c:
+            found = reports.summary(c, engine.own(), people=people)
+    screen.emit(found)
+    show_summary(screen, found)
+    return OK
+
+
+def _listed_in(file: str) -> list[str]:
+    from hub.api.errors import ConfigError
+
+    try:
+        lines = Path(file).expanduser().read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"--people-file {file} cannot be read: {reason}") from exc
+    bare = (line.partition("#")[0].strip() for line in lines)
+    return [address for address in bare if address]
+
+
+def show_summary(screen: Screen, s: dict[str, Any]) -> None:
+    if not s["records"]:
+        screen.line("Nothing was read yet.")
+        screen.hint("`ihub sync` pulls all connections; `ihub import mail FILE` reads a mailbox file.")
+        return
+    screen.line("What came in, and what became of it", "bold")
+    for r in s["records"]:
+        screen.line(f"{clean(r['connection'])}/{clean(r['stream'])}", "cyan", 2)
+        most_first = sorted(r["dispositions"].items(), key=lambda kv: -kv[1])
+        screen.text(f"{number(r['seen'])} seen = {' + '.join(f'{number(n)} {name}' for name, n in most_first)}", "", 4)
+        if rules := {k.partition(":")[2]: n for k, n in r["rules"].items() if not k.startswith("duplicate:")}:
+            screen.text(f"by rule: {listed(rules)}", "dim", 4)
+    screen.heading("The timeline")
+    response = s["response"]
+    median = f", median {number(response['median_hours'])} hours" if response["median_hours"] is not None else ""
+    began = response["started"]
+    singles, largest = number(s["conversations_of_one"]), number(s["largest_conversation"])
+    first, last = day(s["first_at"], screen.zone), day(s["last_at"], screen.zone)
+    by_us = f"you {number(began['outbound'])}, internal {number(began['internal'])}"
+    screen.fields([
+        ("interactions", f"{number(s['interactions'])}, {first} to {last}"),
+        ("channels", listed(s["by_channel"])),
+        ("kinds", listed(s["by_kind"])),
+        ("direction", listed(s["by_direction"])),
+        ("conversations", f"{number(s['conversations'])}, {singles} of one entry, the largest of {largest}"),
+        ("begun by", f"customers {number(began['inbound'])}, {by_us}"),
+        ("answered", f"{number(response['answered'])} of {number(began['inbound'])} that customers began{median}"),
+        ("Message-IDs", number(s["message_ids"])),
+        ("with files", number(s["with_files"])),
+        ("addresses", f"{number(s['senders'])} have sent, {number(s['correspondents'])} take part"),
+        ("parties", listed(s["parties"])),
+    ])  # fmt: skip
+    if s["people"]:
+        screen.heading("People")
+        rows = [
+            (p["address"], number(p["sent"]), number(p["received"]), number(p["conversations"]),
+             day(p["first_at"], screen.zone), day(p["last_at"], screen.zone))
+            for p in s["people"]
+        ]  # fmt: skip
+        screen.table(("address", "sent", "received", "threads", "first", "last"), rows, "<>>>>>")
+    screen.line()
+    screen.line(f"state {s['state_hash']}", "dim")
+
+
+def run_state_hash(args: argparse.Namespace, screen: Screen) -> int:
+    from hub import reports
+
+    with opened(args, screen) as engine, engine.store.read() as c:
+        value = reports.state_hash(c)
+    screen.emit({"state_hash": value})
+    screen.line(value)
+    return OK

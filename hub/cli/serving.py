@@ -1,0 +1,175 @@
+"""`ihub serve`, `emulate` and `demo`: what runs for a while."""
+
+import argparse
+import asyncio
+import importlib
+import json
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from hub.cli import OK
+from hub.cli.opening import no_connections, opened
+from hub.cli.output import Screen
+from hub.cli.text import clean, plural
+
+if TYPE_CHECKING:
+    from hub.testing import Emulator
+
+
+# --- serve ----------------------------------------------------------------------------------------------------------
+
+
+def args_serve(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--tick", type=float, default=10, metavar="S", help="seconds between looks at what is due (10)")
+    p.add_argument("--concurrency", type=int, metavar="N", help="connections synced at once; the settings' if left out")
+
+
+def run_serve(args: argparse.Namespace, screen: Screen) -> int:
+    import logging
+
+    from hub.api.errors import ConfigError, HubError
+
+    with opened(args, screen) as engine:
+        if not engine.names():
+            screen.emit({"due": 0, "run": 0, "missed": 0, "doubled": 0})
+            no_connections(screen)
+            return OK
+        if not args.log_level:
+            logging.getLogger("hub").setLevel(engine.settings.hub.log_level.upper())
+        from hub import flows
+
+        names, began = engine.names(), datetime.now(UTC)
+        screen.progress(f"starting the schedule of {plural(len(names), 'connection')}", is_forced=True)
+
+        def ready(url: str) -> None:
+            screen.clear()
+            screen.line(f"Running {plural(len(names), 'connection')} on schedule; Ctrl-C stops.", "green")
+            for name in names:
+                schedule = engine.settings.schedule_of(name)
+                when = f"cron {schedule.cron}" if schedule.cron else f"every {schedule.every}"
+                screen.line(f"{name}  {when}", "dim", 2)
+            screen.line(f"Prefect: {url}", "dim")
+            screen.out.flush()
+
+        try:
+            asyncio.run(flows.serve(
+                engine, data_dir=engine.settings.hub.data_dir, tick_seconds=args.tick,
+                concurrency=args.concurrency or engine.settings.schedule.concurrency, on_ready=ready,
+            ))  # fmt: skip
+        except ModuleNotFoundError as exc:
+            raise ConfigError(
+                f'the scheduler is not installed ({exc.name}): pip install "interaction-hub[prefect]"; '
+                "`ihub sync` works without it, from cron for one"
+            ) from exc
+        except flows.ServeError as exc:
+            raise HubError(str(exc)) from exc
+        except ValueError as exc:
+            raise ConfigError(f"--tick: {exc}") from exc
+        report = engine.schedule_report(began)
+        screen.emit({"since": began, **report})
+        screen.line(f"Stopped. Runs: {', '.join(f'{n} {word}' for word, n in report.items())}.")
+    return OK
+
+
+# --- emulate --------------------------------------------------------------------------------------------------------
+
+
+def args_emulate(p: argparse.ArgumentParser) -> None:
+    p.add_argument("name", metavar="NAME", help="a connector with an emulator; `ihub connectors` lists them")
+    p.add_argument("--port", type=int, default=0, metavar="N", help="on this port; a free one if left out")
+    p.add_argument("--load", metavar="FILE", help="fill it: a mailbox file (with --mailbox), or a seed in JSON")
+    p.add_argument("--mailbox", metavar="ADDR", help="make this mailbox, and load FILE into it")
+
+
+def run_emulate(args: argparse.Namespace, screen: Screen, stop: threading.Event | None = None) -> int:
+    """Serve until interrupted, or until `stop` is set."""
+    from hub.api.errors import ConfigError
+    from hub.plugins import load
+
+    if not 0 <= args.port <= 65535:
+        raise ConfigError(f"--port must be between 0 and 65535, not {args.port}")
+    registry = load()
+    emulator: Emulator = registry.emulator(args.name)()
+    filled = _fill(emulator, args, screen)
+    connector = registry.connectors.get(args.name)
+    model = connector.settings_model if connector else None
+    try:
+        with emulator.serve(args.port) as running:
+            settings = _addresses(model, running.url)
+            screen.emit({"name": args.name, "url": running.url, "settings": settings, "loaded": filled})
+            screen.line(f"The {args.name} emulator runs at {running.url}; Ctrl-C stops it.", "green")
+            screen.line("For the connection's settings:", "dim")
+            for key, value in settings.items():
+                screen.line(f'{key} = "{value}"', indent=2)
+            for key, value in filled.items():
+                screen.line(f"{key}: {clean(value)}", "dim")
+            screen.line(f"State, faults and commands: {running.url}/_emulator/state, /faults, /COMMAND", "dim")
+            screen.out.flush()
+            (stop or threading.Event()).wait()
+    except OSError as exc:
+        raise ConfigError(f"--port {args.port} cannot be used: {exc.strerror}") from exc
+    except KeyboardInterrupt:
+        screen.line("stopped")
+    return OK
+
+
+def _fill(emulator: "Emulator", args: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    """Carry out --mailbox and --load with the emulator's own commands; what it answered."""
+    from hub.api.errors import ConfigError
+
+    answers: dict[str, Any] = {}
+
+    def command(name: str, values: dict[str, Any], option: str) -> None:
+        try:
+            answer = emulator.control(name, values)
+        except (KeyError, TypeError) as exc:
+            raise ConfigError(f"the {args.name} emulator does not take {option} ({exc})") from exc
+        except (ValueError, OSError) as exc:
+            raise ConfigError(f"{option} {args.load or args.mailbox}: {exc}") from exc
+        answers.update(answer if isinstance(answer, dict) else {name: answer})
+
+    if args.mailbox:
+        command("add_mailbox", {"address": args.mailbox}, "--mailbox")
+    if not args.load:
+        return answers
+    path = Path(args.load).expanduser().absolute()
+    if not path.exists():
+        raise ConfigError(f"--load {args.load}: does not exist")
+    screen.progress(f"loading {path.name}")
+    if path.suffix == ".json":
+        try:
+            seed = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError) as exc:
+            raise ConfigError(f"--load {args.load}: not a JSON file ({exc})") from exc
+        command("seed", seed, "--load")
+        answers = {k: f"{len(v)}" if isinstance(v, list) else v for k, v in answers.items()}
+    elif args.mailbox:
+        command("load", {"address": args.mailbox, "path": str(path)}, "--load")
+    else:
+        raise ConfigError("--load of a mailbox file needs --mailbox ADDR: whose mail it is")
+    return answers
+
+
+def _addresses(model: Any, url: str) -> dict[str, str]:
+    """The connector's address settings, pointed at the emulator: same path, other host."""
+    found = {}
+    for name, field in (model.model_fields if model else {}).items():
+        if name.endswith("_url") and isinstance(field.default, str) and field.default.startswith("http"):
+            found[name] = url + (urlsplit(field.default).path or "/")
+    return found or {"base_url": f"{url}/"}
+
+
+# --- demo -----------------------------------------------------------------------------------------------------------
+
+
+def args_demo(p: argparse.ArgumentParser) -> None:
+    pass
+
+
+def run_demo(argv: list[str], screen: Screen) -> int:
+    """The demo parses its own arguments."""
+    code: int = importlib.import_module("hub.demo.run").main(argv)
+    return code

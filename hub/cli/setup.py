@@ -1,0 +1,290 @@
+"""`ihub init`, `check`, `connect`, `connectors` and `schema`: from nothing to a connection that works."""
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hub.cli import FAILED, OK, PARTLY, REAUTH, USAGE
+from hub.cli.opening import combined, no_connections, opened, ordered
+from hub.cli.output import Screen, as_json
+from hub.cli.text import clean, plural
+
+if TYPE_CHECKING:
+    from hub.engine import Engine
+
+SIGN_IN_WAIT_S = 300
+KEY_STEP = (
+    "Signing in through the browser keeps tokens, encrypted with a key of yours. Make one, and keep a copy of it "
+    "apart from the data, in a password manager for one:"
+)
+
+
+# --- init -----------------------------------------------------------------------------------------------------------
+
+
+def args_init(p: argparse.ArgumentParser) -> None:
+    p.add_argument("dir", metavar="DIR", nargs="?", default=".", help="where; this folder if left out")
+    p.add_argument("--key", action="store_true", help="write nothing, only print a new key for HUB_SECRET_KEY")
+
+
+def run_init(args: argparse.Namespace, screen: Screen) -> int:
+    from hub.api.errors import ConfigError
+    from hub.cli.template import HUB_TOML
+
+    if args.key:
+        from cryptography.fernet import Fernet
+
+        key = Fernet.generate_key().decode()
+        screen.emit({"secret_key": key})
+        screen.line(key)
+        return OK
+    folder = Path(args.dir).expanduser()
+    file, data = folder / "config" / "hub.toml", Path(args.data_dir).expanduser() if args.data_dir else folder / "data"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with file.open("x", encoding="utf-8") as out:
+            out.write(HUB_TOML)
+        # Inside the folder, so that it holds in any repository, and moves with the data.
+        (data / ".gitignore").write_text("# What the hub keeps: customers' messages and tokens.\n*\n", encoding="utf-8")
+    except FileExistsError as exc:
+        raise ConfigError(
+            f"{file} exists already and was left as it is\n  Fix: edit it, or name another folder: ihub init DIR"
+        ) from exc
+    except OSError as exc:
+        raise ConfigError(f"{exc.filename or folder} cannot be written: {exc.strerror}") from exc
+    written = [str(file), str(data / ".gitignore")]
+    screen.emit({"written": written, "config": str(file), "data_dir": str(data)})
+    screen.line(f"Written: {file}", "green")
+    screen.line(f"Data will be kept in {data} (ignored by git; back it up)", "dim")
+    screen.heading("What comes next")
+    here = "" if folder.resolve() == Path.cwd() else f" --config {file}"
+    for number, step in enumerate((
+        f"In {file}: say who you are ([own] domains), and uncomment a connection.",
+        KEY_STEP,
+        "Put other secrets into environment variables the file names.",
+        f"ihub check{here}",
+        f"ihub sync{here}, then ihub brief WHO",
+    ), 1):  # fmt: skip
+        _step(screen, number, step)
+        if step is KEY_STEP:
+            screen.line("export HUB_SECRET_KEY=$(ihub init --key)", "cyan", 5)
+            screen.line("or keep it in a file and set HUB_SECRET_KEY_FILE to its path", "dim", 5)
+    return OK
+
+
+def _step(screen: Screen, number: int, text: str) -> None:
+    from hub.cli.text import wrap
+
+    for i, line in enumerate(wrap(text, screen.columns - 5)):
+        screen.pieces((f"{number}. " if i == 0 else "   ", "bold"), (line, ""), indent=2)
+
+
+# --- check ----------------------------------------------------------------------------------------------------------
+
+
+def args_check(p: argparse.ArgumentParser) -> None:
+    p.add_argument("names", metavar="NAME", nargs="*", help="connections; all enabled ones if left out")
+
+
+def run_check(args: argparse.Namespace, screen: Screen) -> int:
+    with opened(args, screen) as engine:
+        names = ordered(engine, args.names)
+        found = [asyncio.run(_check(engine, name, screen)) for name in names]
+        code = combined([x["exit_code"] for x in found])
+        screen.emit({"exit_code": code, "settings": engine.settings.source.file, "connections": found})
+        screen.pieces(("settings  ", "bold"), ("fine", "green"), (f"  {engine.settings.source.file}", "dim"))
+        for x in found:
+            _show_check(screen, x)
+        if not names:
+            no_connections(screen)
+        elif not engine.settings.own.domains and not engine.settings.own.addresses:
+            screen.hint("[own] domains is empty: the hub cannot tell what you sent from what you received.")
+        elif code == OK:
+            screen.hint("Next: `ihub sync`.")
+        return code
+
+
+async def _check(engine: "Engine", name: str, screen: Screen) -> dict[str, Any]:
+    """One connection's permission matrix as plain JSON; its trouble is a part of the answer."""
+    from hub.api.errors import AuthError, ConfigError, HubError
+
+    screen.progress(f"checking {name}")
+    shown: dict[str, Any] = {
+        "connection": name, "connector": engine.settings.connections[name].connector, "exit_code": OK, "error": "",
+        "account": "", "label": "", "own_identities": [], "permissions": [],
+    }  # fmt: skip
+    try:
+        matrix = await engine.check(name)
+    except HubError as exc:
+        code = USAGE if isinstance(exc, ConfigError) else REAUTH if isinstance(exc, AuthError) else FAILED
+        return shown | {"exit_code": code, "error": str(exc)}
+    optional = {s.name for s in engine.registry.get(shown["connector"]).manifest.scopes if not s.is_required}
+    rows = [
+        {"stream": p.stream, "action": p.action, "is_granted": p.is_granted, "detail": p.detail, "scope": p.scope,
+         "is_required": p.scope not in optional}
+        for p in matrix.permissions
+    ]  # fmt: skip
+    short = any(not r["is_granted"] and r["is_required"] for r in rows)
+    return shown | {
+        "exit_code": PARTLY if short else OK, "account": matrix.account_id, "label": matrix.label,
+        "own_identities": list(matrix.own_identities), "permissions": rows,
+    }  # fmt: skip
+
+
+def _show_check(screen: Screen, x: dict[str, Any]) -> None:
+    screen.line()
+    word = {OK: ("fine", "green"), PARTLY: ("permissions missing", "yellow"), REAUTH: ("sign in again", "red")}
+    screen.pieces(
+        (x["connection"], "bold"), ("  ", ""), word.get(x["exit_code"], ("failed", "red")),
+        (f"  {clean(x['label'])}", "dim"),
+    )  # fmt: skip
+    for row in x["error"].splitlines():
+        screen.text(row, "yellow", 2)
+    if x["exit_code"] == REAUTH:
+        screen.text(f"`ihub connect {x['connection']}` signs in again, or renew the token in the settings.", "dim", 2)
+    seen = set()
+    for p in x["permissions"]:
+        mark, style = ("yes", "green") if p["is_granted"] else ("no", "red" if p["is_required"] else "dim")
+        key = (p["stream"], p["action"], mark, p["detail"])
+        if key in seen:
+            continue
+        seen.add(key)
+        detail = clean(p["detail"]) if p["is_granted"] else ""
+        screen.pieces(
+            (f"{mark:<4}", style), (f"{p['action']:<6}{clean(p['stream']):<16}", ""), (detail, "dim"), indent=2
+        )
+        if not p["is_granted"]:
+            screen.text(p["detail"], style, 6)
+            if p["scope"]:
+                screen.text(f"needs the scope {p['scope']}", style, 6)
+    if x["own_identities"]:
+        screen.text(f"sends as {', '.join(clean(a) for a in x['own_identities'])}", "dim", 2)
+
+
+# --- connect --------------------------------------------------------------------------------------------------------
+
+
+def args_connect(p: argparse.ArgumentParser) -> None:
+    p.add_argument("name", metavar="NAME", help="a connection of the settings")
+    p.add_argument("--no-browser", action="store_true", help="only print the address to open")
+
+
+def run_connect(args: argparse.Namespace, screen: Screen) -> int:
+    """Run the connector's own sign-in and keep what it gives, encrypted."""
+    import webbrowser
+
+    from hub import settings as config
+    from hub.api.errors import ConfigError
+
+    with opened(args, screen) as engine:
+        [name] = ordered(engine, [args.name])
+        connection = engine.settings.connections[name]
+        cls = engine.registry.get(connection.connector)
+        sign_in = _sign_in(cls)
+        if sign_in is None:
+            where = f": {cls.manifest.docs}" if cls.manifest.docs else ""
+            raise ConfigError(
+                f"{cls.manifest.title} has no sign-in through the browser: its credentials stand in the settings{where}"
+            )
+        if not (os.environ.get("HUB_SECRET_KEY") or os.environ.get("HUB_SECRET_KEY_FILE")):
+            raise ConfigError(
+                "no key to keep the sign-in with: set HUB_SECRET_KEY, for every later run too\n"
+                "  Fix: export HUB_SECRET_KEY=$(ihub init --key), and keep a copy apart from the data"
+            )
+        values = config.connector_settings(connection, cls.settings_model)
+
+        def show(url: str) -> None:
+            screen.complain("Open this address in a browser and allow access:")
+            print(f"\n  {url}\n", file=screen.err, flush=True)
+            if not args.no_browser:
+                webbrowser.open(url)
+
+        grant = sign_in(values, show=show, timeout_s=SIGN_IN_WAIT_S)
+        _keep(engine, name, grant)
+        found = asyncio.run(_check(engine, name, screen))
+        screen.emit({**found, "scopes": list(getattr(grant, "scopes", ()))})
+        _show_check(screen, found)
+        if found["exit_code"] == OK:
+            screen.hint(f"Next: `ihub sync {name}`.")
+        return int(found["exit_code"])
+
+
+def _sign_in(cls: Any) -> Any:
+    """What the connector offers: `authorize(settings, *, show, timeout_s)`, else its package's `connect`, or None.
+
+    It answers with an object that has `refresh_token` (text) and may have `scopes`.
+    """
+    import sys
+
+    return getattr(cls, "authorize", None) or getattr(sys.modules.get(cls.__module__), "connect", None)
+
+
+def _keep(engine: "Engine", name: str, grant: Any) -> None:
+    """Store the refresh token where the connector's own token source will look for it."""
+    from hub.api.errors import ContractBroken
+
+    connector = engine.connector(name)
+    try:
+        key = getattr(connector.http_profile().token, "name", "")
+        if not key or not getattr(grant, "refresh_token", ""):
+            raise ContractBroken(f"the sign-in of {name} gave nothing that can be kept")
+        value = {"refresh_token": str(grant.refresh_token), "scope": " ".join(getattr(grant, "scopes", ()))}
+        connector.services.tokens.put(key, value)
+    finally:
+        asyncio.run(connector.aclose())
+
+
+# --- what is installed ----------------------------------------------------------------------------------------------
+
+
+def args_connectors(p: argparse.ArgumentParser) -> None:
+    pass
+
+
+def run_connectors(args: argparse.Namespace, screen: Screen) -> int:
+    from dataclasses import asdict
+
+    from hub.plugins import load
+
+    rows = load().rows()
+    screen.emit({"connectors": [asdict(row) for row in rows]})
+    if not rows:
+        screen.line("No connector is installed.")
+        screen.hint("Connectors are packages of their own: install one beside the hub.")
+        return OK
+    for row in rows:
+        if row.problem:
+            screen.pieces((row.name, "bold"), ("  not in use", "red"), (f"  {row.distribution}", "dim"))
+            screen.text(row.problem, "yellow", 2)
+            continue
+        screen.ends(f"{row.name}  {row.title}", f"{row.distribution} {row.version}", "bold")
+        shown = [("reads", ", ".join(row.streams) or "nothing")]
+        shown += [("writes", ", ".join(row.pushes))] if row.pushes else []
+        shown += [("emulator", f"ihub emulate {row.name}")] if row.has_emulator else []
+        screen.fields(shown)
+    screen.hint(f"{plural(len([r for r in rows if not r.problem]), 'connector')} ready to use in [connections.NAME].")
+    return PARTLY if any(row.problem for row in rows) else OK
+
+
+def args_schema(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--out", metavar="FILE", help="write it there instead of to the screen")
+
+
+def run_schema(args: argparse.Namespace, screen: Screen) -> int:
+    from hub.api.canonical import json_schema
+    from hub.api.errors import ConfigError
+
+    schema = json_schema()
+    if not args.out:
+        print(as_json(schema), file=screen.out)
+        return OK
+    try:
+        Path(args.out).write_text(as_json(schema) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(f"--out {args.out} cannot be written: {exc.strerror}") from exc
+    screen.emit({"written": args.out, "version": schema["version"]})
+    screen.line(f"Written: {args.out} (schema version {schema['version']})", "green")
+    return OK
