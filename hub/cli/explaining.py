@@ -62,7 +62,7 @@ def _sources(screen: Screen, e: dict[str, Any]) -> None:
     screen.heading(f"Where it comes from: {plural(len(e['sources']), 'source')}")
     for s in e["sources"]:
         echo = ", our own write coming back" if s["is_echo"] else ""
-        rule = f" ({s['rule']})" if s["rule"] else ""
+        rule = f" ({s['rule']})" if s["rule"] and not s["is_echo"] else ""
         screen.line(f"{clean(s['connection'])}/{clean(s['stream'])}  {clean(s['external_id'])}", "cyan", 2)
         screen.text(f"{s['disposition']}{rule}, first seen {moment(s['first_seen_at'], screen.zone)}{echo}", "dim", 4)
         if s["url"]:
@@ -84,8 +84,16 @@ def _people(screen: Screen, e: dict[str, Any]) -> None:
         who = f"{name}  {clean(i['address'])}" if is_named else clean(i["address"])
         screen.ends(f"{role:<9} {who}", _SHARING.get(i["sharing"], i["sharing"]), "", 2)
         for d in i["decisions"]:
-            reasons = "; ".join(clean(r) for r in d["reasons"]) or "no reasons noted"
+            reasons = "; ".join(_reason(r) for r in d["reasons"]) or "no reasons noted"
             screen.text(f"{d['verdict']} by {d['rule']} ({d['by']}): {reasons}", "dim", 12)
+
+
+def _reason(reason: Any) -> str:
+    """A decision's reason as the hub noted it: a text, or {field, level, value}."""
+    if isinstance(reason, dict) and "level" in reason:
+        named = ", ".join(clean(reason[k]) for k in ("field", "value") if reason.get(k))
+        return f"{clean(reason['level'])} ({named})" if named else clean(reason["level"])
+    return clean(reason)
 
 
 def _conversation(screen: Screen, conversation: dict[str, Any] | None) -> None:
@@ -119,7 +127,7 @@ def _pushes(screen: Screen, pushes: list[dict[str, Any]]) -> None:
         what = f"plan {p['plan']} ({p['plan_status']}): {p['effect']} at {clean(p['destination'])}"
         screen.line(f"{what}: {outcome}{at}", indent=2)
         for a in p["attempts"]:
-            answered = moment(a["answered_at"], screen.zone) if a["answered_at"] else "not answered"
+            answered = f"answered {a['outcome']}" if a["answered_at"] else "no answer came"
             screen.line(f"attempt {a['attempt']}: sent {moment(a['sent_at'], screen.zone)}, {answered}", "dim", 4)
         if p["error"]:
             screen.text(p["error"], "yellow", 4)

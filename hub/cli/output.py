@@ -34,7 +34,7 @@ class Screen:
         self.colour = _has_colour(self.out)
         self.columns = _columns(self.out)
         self._progress = ""
-        self._progress_at = float("-inf")
+        self._progress_at = time.monotonic()
 
     # --- results on stdout --------------------------------------------------------------------------------------
 
@@ -145,10 +145,17 @@ class Screen:
             self._progress = ""
 
     def complain(self, text: str) -> None:
-        """A problem, as it is: messages about settings bring their own lines."""
+        """A problem, wrapped; messages about settings bring their own lines. Paths and addresses are not broken."""
         self.clear()
         for row in text.splitlines():
-            print(_safe(self.err, clean(row) if not row.startswith(" ") else "  " + clean(row)), file=self.err)
+            indent = "  " if row.startswith(" ") else ""
+            for i, line in enumerate(wrap(row, self.columns - 2, is_breaking=False)):
+                print(_safe(self.err, (indent if i == 0 else "  ") + line), file=self.err)
+
+    def aside(self, text: str) -> None:
+        """One laid-out line on stderr, cut to the width."""
+        self.clear()
+        print(_safe(self.err, cut(text, self.columns).rstrip()), file=self.err)
 
     def ask(self, question: str) -> bool:
         """A person's yes, asked on the terminal; False where nobody can be asked."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hub.cli import FAILED, OK, USAGE
 from hub.cli.opening import now, opened
 from hub.cli.output import Screen
-from hub.cli.text import ago, clean, cut, day, listed, moment, number, plural, width
+from hub.cli.text import ago, clean, cut, day, listed, moment, number, pad, plural, width
 
 if TYPE_CHECKING:
     from hub.engine import Engine
@@ -83,16 +83,17 @@ def undecided(screen: Screen, who: str, found: Sequence[dict[str, Any]]) -> int:
             "  `ihub report summary` shows how many people are known; nothing at all? `ihub sync` first"
         )
         return FAILED
-    message = f"{who!r} could be {plural(len(found), 'party', 'parties')}" + (" or more" if len(found) == 10 else "")
+    message = f"{who!r} could be {'10 or more' if len(found) == 10 else len(found)} people or organizations"
     shown = [{key: value for key, value in p.items() if key != "owner_identifier_id"} for p in found]
     screen.emit({"error": {"message": message, "exit_code": USAGE}, "candidates": shown})
     screen.complain(f"ihub: {message}: which one?")
     for p in found:
         organization = f", {p['organization']['name']}" if p["organization"] else ""
         kind = "" if p["kind"] == "person" else f" ({_kind(p['kind'])})"
-        name = cut(f"{clean(p['name'])}{clean(organization)}{kind}", 34)
+        name = f"{clean(p['name'])}{clean(organization)}{kind}"
         address = next((a for a in p["addresses"] if a != p["name"]), p["public_id"])
-        screen.complain(cut(f"  {name:<34}  {clean(address)}  {number(p['interactions'])}", screen.columns))
+        count = number(p["interactions"])
+        screen.aside(f"  {pad(name, 34)}  {pad(clean(address), 34)} {count:>7}")
     return USAGE
 
 
@@ -134,7 +135,7 @@ def _last(screen: Screen, last: dict[str, Any] | None, at: datetime) -> None:
     if last is None:
         screen.line("Nothing was said or written yet.", indent=2)
         return
-    screen.ends(clean(last["subject"]) or _untitled(last), ago(last["at"], at), "cyan", 2)
+    screen.ends(clean(last["subject"]) or _untitled(last), ago(last["at"], at, screen.zone), "cyan", 2)
     if last["snippet"]:
         screen.text(last["snippet"], indent=2, lines=3)
     who = people(last)
@@ -155,7 +156,7 @@ def _next_step(screen: Screen, step: dict[str, Any] | None, at: datetime) -> Non
         screen.line("None: no open task and no meeting ahead.", "yellow", 2)
         return
     due = step["due_at"]
-    when = (f"overdue, {ago(due, at)}" if step["is_overdue"] else ago(due, at)) if due else "no date"
+    when = ("overdue, " * step["is_overdue"] + ago(due, at, screen.zone)) if due else "no date"
     style = "red" if step["is_overdue"] else "dim"
     screen.ends(clean(step["title"]) or f"({step['kind']})", when, "cyan", 2, style)
     parts = [f"{step['kind']}, {moment(due, screen.zone)}" if due else step["kind"]]
@@ -175,19 +176,22 @@ def _relationship(screen: Screen, r: dict[str, Any]) -> None:
     screen.ends(total, f"{day(r['first_at'], screen.zone)} to {day(r['last_at'], screen.zone)}", "cyan", 2)
     rows = [("channels", listed(r["by_channel"])), ("direction", _flow(r["by_direction"]))]
     if r["people"]:
-        rows.append(("your people", ", ".join(f"{clean(p['name'])} {number(p['interactions'])}" for p in r["people"])))
+        ours: dict[str, int] = {}
+        for p in r["people"]:  # one person may be there under several addresses
+            ours[p["name"]] = ours.get(p["name"], 0) + p["interactions"]
+        rows.append(("your people", listed(ours)))
     rows += [("open deal", _deal(deal, screen)) for deal in r["open_deals"]]
     rows += [("open ticket", clean(ticket)) for ticket in r["open_tickets"]]
     screen.fields(rows)
 
 
 def _flow(counts: dict[str, int]) -> str:
-    """ "31 in, 29 out" with a bar of both."""
+    """ "31 in ██████──── 29 out, 2 internal"."""
     came, went = counts.get("inbound", 0), counts.get("outbound", 0)
     left = round(BAR * came / (came + went)) if came + went else 0
-    bar = f"  {'█' * left}{'─' * (BAR - left)}" if came + went else ""
+    bar = f" {'█' * left}{'─' * (BAR - left)}" if came + went else ","
     internal = f", {number(counts['internal'])} internal" if counts.get("internal") else ""
-    return f"{number(came)} in, {number(went)} out{internal}{bar}"
+    return f"{number(came)} in{bar} {number(went)} out{internal}"
 
 
 def _deal(deal: dict[str, Any], screen: Screen) -> str:
@@ -198,17 +202,18 @@ def _deal(deal: dict[str, Any], screen: Screen) -> str:
 
 def _proof(screen: Screen, fresh: Sequence[dict[str, Any]], coverage: dict[str, Any], at: datetime) -> None:
     """How far this can be trusted: freshness per source, and the last count at the sources."""
-    parts = []
+    ages: dict[str, list[str]] = {}
     for s in fresh:
-        age = f"read {ago(s['as_of'], at)}" if s["as_of"] else "not read completely yet"
-        parts.append(f"{clean(s['connection'])} {age}")
-    screen.text(f"Sources: {', '.join(parts) or 'none'}.", "dim")
+        age = f"read {ago(s['as_of'], at, screen.zone)}" if s["as_of"] else "not read completely yet"
+        ages.setdefault(age, []).append(clean(s["connection"]))
+    told = "; ".join(f"{', '.join(names)}: {age}" for age, names in ages.items())
+    screen.text(f"Sources: {told or 'none'}.", "dim")
     if coverage["percent"] is None:
         screen.text("Coverage: not counted yet; `ihub census` counts the sources.", "dim")
         return
     screen.text(
         f"Coverage: {coverage['percent']:g} % ({number(coverage['held'])} of {number(coverage['at_source'])} records "
-        f"at the sources), counted {ago(coverage['taken_at'], at)}.",
+        f"at the sources), counted {ago(coverage['taken_at'], at, screen.zone)}.",
         "dim",
     )
 

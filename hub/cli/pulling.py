@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hub.cli import DRIFT, OK, PARTLY, REAUTH
@@ -138,12 +138,20 @@ class _Watch:
 def show(screen: Screen, results: "list[SyncResult]") -> None:
     """Per connection and stream: the status, the books, and what a person should know."""
     for result in results:
-        screen.pieces((result.connection, "bold"), ("  ", ""), (result.status, STATUS_STYLES.get(result.status, "")))
+        quiet = [s.stream for s in result.streams if s.status == "healthy" and not s.books.seen and not s.detail]
+        is_all = bool(quiet) and len(quiet) == len(result.streams)
+        screen.pieces(
+            (result.connection, "bold"), ("  ", ""), (result.status, STATUS_STYLES.get(result.status, "")),
+            ("  nothing new" if is_all else "", "dim"),
+        )  # fmt: skip
         if result.detail:
             screen.text(result.detail, "yellow" if result.exit_code else "dim", 2)
-        longest = max((len(s.stream) for s in result.streams), default=0)
+        longest = max((len(s.stream) for s in result.streams if s.stream not in quiet), default=0)
         for stream in result.streams:
-            _show_stream(screen, stream, longest)
+            if stream.stream not in quiet:
+                _show_stream(screen, stream, longest)
+        if quiet and not is_all:
+            screen.text(f"nothing new: {', '.join(quiet)}", "dim", 2)
 
 
 def _show_stream(screen: Screen, s: "StreamResult", longest: int) -> None:
@@ -159,11 +167,13 @@ def _show_stream(screen: Screen, s: "StreamResult", longest: int) -> None:
         screen.text(s.detail, "yellow", longest + 4)
 
 
-def books(seen: int, counts: Any) -> str:
+def books(seen: int, counts: Mapping[str, Any]) -> str:
     """ "512 seen = 480 new + 32 excluded"."""
-    parts = [f"{number(n)} {name}" for name, n in counts.items() if n]
+    from hub.landing import DISPOSITIONS
+
     if not seen:
         return "nothing new"
+    parts = [f"{number(counts[name])} {name}" for name in DISPOSITIONS if counts.get(name)]
     return f"{number(seen)} seen = {' + '.join(parts)}"
 
 

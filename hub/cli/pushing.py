@@ -9,7 +9,7 @@ from hub.cli import OK, USAGE
 from hub.cli.opening import opened
 from hub.cli.output import STATUS_STYLES, Screen, can_ask
 from hub.cli.running import fail
-from hub.cli.text import clean, cut, number, plural
+from hub.cli.text import clean, number, plural
 
 if TYPE_CHECKING:
     from hub.engine import Engine
@@ -87,10 +87,9 @@ def show_plan(screen: Screen, plan: "Plan", name: str, preview: list[dict[str, A
     if preview:
         screen.heading("The first of each kind")
         for row in preview:
-            links = f"  {plural(row['links'], 'link')}" if row["links"] else ""
             screen.pieces(
                 (f"{row['effect']:<7}", {"delete": "red", "update": "yellow"}.get(row["effect"], "green")),
-                (f"{row['kind']:<13}", "dim"), (cut(clean(row["title"]), 46), ""), (links, "dim"), indent=2,
+                (f"{row['kind']:<13}", "dim"), (clean(row["title"]), ""), indent=2,
             )  # fmt: skip
     held = plan.status == "held"
     screen.hint(
@@ -178,7 +177,8 @@ def _counting(screen: Screen, what: str) -> Callable[[int, int], None]:
 
 
 def _show_result(screen: Screen, result: "PushResult", what: str) -> None:
-    screen.pieces((what, "bold"), ("  ", ""), (result.status, STATUS_STYLES.get(result.status, "")))
+    word = "done" if result.exit_code == OK else result.status
+    screen.pieces((what, "bold"), ("  ", ""), (word, "green" if word == "done" else STATUS_STYLES.get(word, "")))
     if result.detail:
         screen.text(result.detail, "yellow", 2)
     done = result.applied.done

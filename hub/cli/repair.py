@@ -60,17 +60,16 @@ def run_replay(args: argparse.Namespace, screen: Screen) -> int:
         code = PARTLY if any(r["failed"] or r["status"] != "healthy" for r in rows) else OK
         screen.emit({"exit_code": code, "streams": rows})
         for r in rows:
-            counts = {k: n for k, n in r.items() if k in DISPOSITIONS and n}
-            told = books(r["seen"], counts) if r["seen"] else "nothing to map again"
-            screen.pieces((f"{r['connection']}/{r['stream']}  ", "bold"), (r["detail"] or told, ""))
+            if r["seen"] or r["detail"]:
+                told = r["detail"] or books(r["seen"], r)
+                screen.pieces((f"{r['connection']}/{r['stream']}  ", "bold"), (told, ""))
         mapped = sum(r["seen"] for r in rows)
-        screen.line(f"{plural(mapped, 'record')} mapped again.", "green" if code == OK else "yellow")
+        nothing = "Nothing to map again" + ("." if args.all else ": nothing is in quarantine. --all maps everything.")
+        done = f"{plural(mapped, 'record')} mapped again."
+        screen.line(done if mapped else nothing, "green" if code == OK else "yellow")
         if code:
             screen.hint("`ihub quarantine` says why some still cannot be taken in.")
         return code
-
-
-DISPOSITIONS = ("new", "updated", "unchanged", "duplicate", "excluded", "private", "held", "failed", "deleted")
 
 
 async def replay(engine: "Engine", name: str, *, only_failed: bool) -> list[dict[str, Any]]:

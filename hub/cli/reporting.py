@@ -8,6 +8,7 @@ from typing import Any
 from hub.cli import OK
 from hub.cli.opening import no_connections, now, opened, remembered
 from hub.cli.output import STATUS_STYLES, Screen
+from hub.cli.pulling import books
 from hub.cli.text import ago, clean, day, listed, moment, number
 
 # What only the status page says; to the exit code they are no trouble.
@@ -153,12 +154,12 @@ def show_summary(screen: Screen, s: dict[str, Any]) -> None:
         screen.hint("`ihub sync` pulls all connections; `ihub import mail FILE` reads a mailbox file.")
         return
     screen.line("What came in, and what became of it", "bold")
+    rows = []
     for r in s["records"]:
-        screen.line(f"{clean(r['connection'])}/{clean(r['stream'])}", "cyan", 2)
-        most_first = sorted(r["dispositions"].items(), key=lambda kv: -kv[1])
-        screen.text(f"{number(r['seen'])} seen = {' + '.join(f'{number(n)} {name}' for name, n in most_first)}", "", 4)
+        rows.append((f"{clean(r['connection'])}/{clean(r['stream'])}", books(r["seen"], r["dispositions"])))
         if rules := {k.partition(":")[2]: n for k, n in r["rules"].items() if not k.startswith("duplicate:")}:
-            screen.text(f"by rule: {listed(rules)}", "dim", 4)
+            rows.append(("", f"by rule: {listed(rules)}"))
+    screen.fields(rows)
     screen.heading("The timeline")
     response = s["response"]
     median = f", median {number(response['median_hours'])} hours" if response["median_hours"] is not None else ""
@@ -181,12 +182,12 @@ def show_summary(screen: Screen, s: dict[str, Any]) -> None:
     ])  # fmt: skip
     if s["people"]:
         screen.heading("People")
-        rows = [
+        people = [
             (p["address"], number(p["sent"]), number(p["received"]), number(p["conversations"]),
              day(p["first_at"], screen.zone), day(p["last_at"], screen.zone))
             for p in s["people"]
         ]  # fmt: skip
-        screen.table(("address", "sent", "received", "threads", "first", "last"), rows, "<>>>>>")
+        screen.table(("address", "sent", "received", "threads", "first", "last"), people, "<>>>>>")
     screen.line()
     screen.line(f"state {s['state_hash']}", "dim")
 

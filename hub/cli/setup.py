@@ -145,23 +145,27 @@ def _show_check(screen: Screen, x: dict[str, Any]) -> None:
         screen.text(row, "yellow", 2)
     if x["exit_code"] == REAUTH:
         screen.text(f"`ihub connect {x['connection']}` signs in again, or renew the token in the settings.", "dim", 2)
-    seen = set()
-    for p in x["permissions"]:
-        mark, style = ("yes", "green") if p["is_granted"] else ("no", "red" if p["is_required"] else "dim")
-        key = (p["stream"], p["action"], mark, p["detail"])
-        if key in seen:
-            continue
-        seen.add(key)
-        detail = clean(p["detail"]) if p["is_granted"] else ""
-        screen.pieces(
-            (f"{mark:<4}", style), (f"{p['action']:<6}{clean(p['stream']):<16}", ""), (detail, "dim"), indent=2
-        )
-        if not p["is_granted"]:
-            screen.text(p["detail"], style, 6)
-            if p["scope"]:
-                screen.text(f"needs the scope {p['scope']}", style, 6)
+    _show_matrix(screen, x["permissions"])
     if x["own_identities"]:
         screen.text(f"sends as {', '.join(clean(a) for a in x['own_identities'])}", "dim", 2)
+
+
+def _show_matrix(screen: Screen, rows: list[dict[str, Any]]) -> None:
+    """Stream by stream: may read, may write; under it what is missing, and the scope that would give it."""
+    granted: dict[str, dict[str, bool]] = {}
+    for p in rows:
+        actions = granted.setdefault(p["stream"], {})
+        actions[p["action"]] = actions.get(p["action"], True) and p["is_granted"]
+    words = {True: "yes", False: "NO", None: "-"}
+    table = [(stream, words[may.get("read")], words[may.get("write")]) for stream, may in granted.items()]
+    screen.table(("", "read", "write"), table)
+    for p in rows:
+        if not p["is_granted"]:
+            style = "yellow" if p["is_required"] else "dim"
+            optional = "" if p["is_required"] else " (optional)"
+            screen.text(f"{p['stream']}: may not {p['action']}{optional}: {p['detail']}", style, 2)
+            if p["scope"]:
+                screen.text(f"needs the scope {p['scope']}", style, 4)
 
 
 # --- connect --------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 # Control characters, and marks that turn the direction of text round: a subject must not steer the terminal.
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
@@ -51,10 +51,10 @@ def pad(text: str, columns: int, align: str = "<") -> str:
     return space + text if align == ">" else text + space
 
 
-def wrap(text: str, columns: int, lines: int | None = None) -> list[str]:
+def wrap(text: str, columns: int, lines: int | None = None, is_breaking: bool = True) -> list[str]:
     """Lines of at most `columns`, broken at spaces, in the middle of a word only where it is too long.
 
-    lines: no more than so many; the last then ends in "…".
+    lines: no more than so many; the last then ends in "…". is_breaking: False leaves long words whole.
     """
     words = clean(text).split(" ")
     out: list[str] = []
@@ -69,13 +69,14 @@ def wrap(text: str, columns: int, lines: int | None = None) -> list[str]:
             line = ""
             words.insert(0, word)
         else:
-            head = _head(word, columns)
+            head = _head(word, columns) if is_breaking else word
             out.append(head)
-            words.insert(0, word[len(head) :])
+            if rest := word[len(head) :]:
+                words.insert(0, rest)
         if lines is not None and len(out) == lines:
-            rest = " ".join([line, *words]).strip()
-            if rest:
-                out[-1] = cut(f"{out[-1]} {rest}", columns)
+            left = " ".join([line, *words]).strip()
+            if left:
+                out[-1] = cut(f"{out[-1]} {left}", columns)
             return out
     if line:
         out.append(line)
@@ -120,10 +121,13 @@ def day(at: datetime | None, zone: tzinfo) -> str:
     return f"{at.astimezone(zone):%d %b %Y}".lstrip("0") if at else "never"
 
 
-def ago(at: datetime, now: datetime) -> str:
-    """ "3 days ago", "in 2 hours", "just now"."""
+def ago(at: datetime, now: datetime, zone: tzinfo = UTC) -> str:
+    """ "3 days ago", "tomorrow", "in 2 hours", "just now"; days as the calendar of `zone` counts them."""
     apart = now - at
-    words = span(abs(apart))
+    days = (now.astimezone(zone).date() - at.astimezone(zone).date()).days
+    if abs(apart) >= timedelta(hours=12) and abs(days) == 1:
+        return "yesterday" if days > 0 else "tomorrow"
+    words = plural(abs(days), "day") if 1 < abs(days) < 60 else span(abs(apart))
     if words == "no time":
         return "just now"
     return f"{words} ago" if apart > timedelta(0) else f"in {words}"

@@ -189,7 +189,8 @@ class Engine:
                 if fence is None:
                     busy = "another worker is on it"
                     return SyncResult(name, st.CATCHING_UP, st.OK, detail=busy, lines=[f"{name}: {busy}"])
-                return await self._sync(name, fence, streams, census)
+                result = await self._sync(name, fence, streams, census)
+            return await self._deliver(result)
         except LeaseLost as exc:
             return SyncResult(name, st.DEGRADED, st.PARTLY, detail=str(exc), lines=[f"{name}: {exc}"])
         except HubError as exc:
@@ -231,6 +232,20 @@ class Engine:
         code = st.exit_code(statuses, any(r.has_drift for r in results))
         lines = [line(name, r) for r in results]
         return SyncResult(name, st.worst(statuses), code, results, lines)
+
+    async def _deliver(self, result: SyncResult) -> SyncResult:
+        """With `approve = "auto"`, what a sync brought goes on to the system of record; what the brake holds waits."""
+        record = self.settings.system_of_record
+        if record.approve != "auto" or not record.connection:
+            return result
+        from hub.engine import push
+
+        delivered = await push.deliver(self)
+        if delivered is not None:
+            result.lines.append(f"{record.connection}: {delivered.summary}")
+            result.status = st.worst([result.status, delivered.status])
+            result.exit_code = result.exit_code or delivered.exit_code
+        return result
 
     async def _refused(self, name: str, connection_id: int, detail: str) -> SyncResult:
         """Sign-in is dead: every stream of the connection says so, one issue is open."""

@@ -26,6 +26,13 @@ class PushResult:
     applied: Applied = field(default_factory=Applied)
     detail: str = ""
 
+    @property
+    def summary(self) -> str:
+        """The outcome as one line."""
+        done = ", ".join(f"{n} {outcome}" for outcome, n in sorted(self.applied.done.items())) or "nothing written"
+        failed = f", {len(self.applied.failures)} failed" if self.applied.failures else ""
+        return f"plan {self.plan_id}: {done}{failed}" + (f" ({self.detail})" if self.detail else "")
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "plan": self.plan_id, "status": self.status, "exit_code": self.exit_code, "detail": self.detail,
@@ -83,6 +90,25 @@ def _user() -> str:
 async def apply(engine: Engine, plan_id: int, progress: Callable[[int, int], None] | None = None) -> PushResult:
     """Apply an approved plan. Safe to call again after anything, a kill included."""
     return await _run(engine, plan_id, outbox.apply, progress)
+
+
+async def deliver(engine: Engine) -> PushResult | None:
+    """Plan, approve and apply without asking; None when nothing is due.
+
+    Held back: a plan the brake stopped, and everything after a person took the newest plan back.
+    """
+    made = plan(engine)
+    if not made.id:
+        return None
+    if made.status == "held":
+        return PushResult(made.id, st.DEGRADED, st.PARTLY, detail=f"held: {made.held}")
+    if made.status == "draft":
+        with engine.store.read() as c:
+            last = outbox.newest(c, scope(engine).connection_id, ("applied", "partly", "undone"))
+        if last is not None and last.status == "undone":
+            return PushResult(made.id, st.DEGRADED, st.PARTLY, detail="held: the plan before it was taken back")
+        approve(engine, made.id, "auto")
+    return await apply(engine, made.id)
 
 
 async def undo(engine: Engine, plan_id: int) -> PushResult:

@@ -55,7 +55,7 @@ class CapturePolicy:
 
 def judge(policy: CapturePolicy, interaction: Interaction) -> Verdict:
     """What the policy says about one interaction."""
-    labels = {label.lower() for label in interaction.labels}
+    labels = _with_parents(interaction.labels)
     if labels & {x.lower() for x in policy.private_labels}:
         return Verdict("private", "private_label")
     if "private" in interaction.signals:
@@ -86,9 +86,19 @@ def judge(policy: CapturePolicy, interaction: Interaction) -> Verdict:
     return CAPTURE
 
 
+def _with_parents(labels: tuple[str, ...]) -> set[str]:
+    """Labels in lower case, a nested one ("Private/Family") with all it lies in."""
+    found = set()
+    for label in labels:
+        parts = label.lower().split("/")
+        found.update("/".join(parts[: n + 1]) for n in range(len(parts)))
+    return found
+
+
 def _own_list(policy: CapturePolicy, signals: tuple[str, ...], addresses: list[str]) -> bool:
     lists = policy.own.lists
-    return bool(lists) and (any(s[5:] in lists for s in signals if s.startswith("list:")) or any(a in lists for a in addresses))
+    named = (s[5:] for s in signals if s.startswith("list:"))
+    return any(a in lists for a in (*named, *addresses))
 
 
 def below(host: str, domains: frozenset[str]) -> bool:

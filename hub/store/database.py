@@ -29,6 +29,9 @@ class Store:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._writer = threading.RLock() if self.is_sqlite else None
+        # SQLite's WAL gives a reader one state as it is; PostgreSQL has to be asked for it.
+        snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._snapshots = engine.execution_options(**snapshot)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = True) -> "Store":
@@ -36,9 +39,13 @@ class Store:
         try:
             parsed = make_url(url)
         except sa.exc.ArgumentError as exc:
-            raise ConfigError(f"hub.database is not a database URL: {url!r}") from exc
+            # The text is not repeated: it may hold a password.
+            raise ConfigError("hub.database is not a database URL: write sqlite:///FILE or postgresql://...") from exc
         if parsed.get_backend_name() == "sqlite":
-            engine = _sqlite(parsed)
+            try:
+                engine = _sqlite(parsed)
+            except OSError as exc:
+                raise ConfigError(f"hub.database cannot be opened: {exc.strerror}: {exc.filename!r}") from exc
         elif parsed.get_backend_name() == "postgresql":
             engine = sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=4, max_overflow=4)
         else:
@@ -46,7 +53,10 @@ class Store:
         store = cls(engine)
         try:
             store._prepare(migrate)
-        except sa.exc.OperationalError as exc:
+        except BaseException as exc:
+            store.close()
+            if not isinstance(exc, sa.exc.OperationalError):
+                raise
             reason = str(exc.orig).splitlines()[0] if exc.orig else "no reason given"
             raise ConfigError(f"hub.database cannot be opened: {reason}") from exc
         return store
@@ -76,7 +86,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view; writes inside are an error of ours."""
-        with self.engine.connect() as c:
+        with self._snapshots.connect() as c:
             yield c
             c.rollback()
 

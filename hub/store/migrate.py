@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Engine
+
+LOCK = 0x687562  # any number, the same in every process: "hub"
 
 
 def current(engine: Engine) -> str | None:
@@ -15,9 +18,11 @@ def current(engine: Engine) -> str | None:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema to `revision`, in one transaction where the database can."""
+    """Bring the schema to `revision`, in one transaction; of two processes that begin at once, one waits."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as c:
+    with engine.connect().execution_options(immediate=True) as c, c.begin():
+        if engine.dialect.name == "postgresql":
+            c.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
         config.attributes["connection"] = c
         command.upgrade(config, revision)

@@ -37,9 +37,16 @@ class StoreLedger:
 
     def block(self, account: str, name: str, until: datetime) -> None:
         with self._store.write() as c:
-            put(c, budget, [
-                {"account": account, "name": name, "window_start": 0, "used": 0, "blocked_until": micros(until)}
-            ], keep=("window_start", "used"))  # fmt: skip
+            row = {"account": account, "name": name, "window_start": 0, "used": 0, "blocked_until": micros(until)}
+            statement = insert(c, budget).values(**row)
+            later = sa.or_(budget.c.blocked_until.is_(None), budget.c.blocked_until < statement.excluded.blocked_until)
+            c.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["account", "name"],
+                    set_={"blocked_until": statement.excluded.blocked_until},
+                    where=later,
+                )
+            )
 
     def blocked_until(self, account: str, name: str) -> datetime | None:
         with self._store.read() as c:

@@ -5,7 +5,7 @@ It shares no code with the hub. Rules as the facts of the mail sets state them (
 
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesHeaderParser
@@ -19,13 +19,20 @@ import tldextract
 _suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 _NO_REPLY = re.compile(r"(no|do[._-]?not)[._-]?reply|mailer-daemon|^bounces?\b|^nobody$|^devnull$")
 
+_LIST_HOSTS = {"lists", "list", "mailman", "listserv"}
+_LIST_SERVICES = {"googlegroups.com", "groups.io", "freelists.org", "yahoogroups.com"}
+
 
 @dataclass(frozen=True)
 class Mail:
-    """message_id: the text inside <...>; people: (role, address) with the true sender as "from"."""
+    """message_id: the text inside <...>; people: (role, address) with the true sender as "from".
+
+    lists: mailing lists the mail says it went through.
+    """
 
     message_id: str
     people: frozenset[tuple[str, str]]
+    lists: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,10 @@ def _read(m: Message, lists: frozenset[str]) -> Mail:
         sender = next((a for a in written if a not in lists), sender)
     people = {("from", sender)} if sender else set()
     people |= {(role, a) for role in ("to", "cc", "bcc") for a in _addresses(m, role)}
-    return Mail(inside[1] if inside else flat.strip("<>"), frozenset(people))
+    posts = (str(v) for v in m.get_all("List-Post") or [])
+    through = {a.lower() for v in posts for a in re.findall(r"mailto:([^<>\s?]+)", v)}
+    through |= {a for h in ("X-BeenThere", "X-Mailing-List") for a in _addresses(m, h)}
+    return Mail(inside[1] if inside else flat.strip("<>"), frozenset(people), frozenset(through))
 
 
 def _addresses(m: Message, name: str) -> list[str]:
@@ -93,13 +103,15 @@ class Policy:
             _words(words / "role_localparts.txt"), _words(words / "freemail_domains.txt"),
         )  # fmt: skip
 
-    def due(self, mails: Iterable[Mail]) -> dict[str, Wanted]:
+    def due(self, mails: Sequence[Mail]) -> dict[str, Wanted]:
         """message id -> where it must hang; mails with nobody to hang on are not due."""
         found = {}
+        lists = self.lists.union(*(m.lists for m in mails))
         for mail in mails:
-            outside = [a for _, a in mail.people if not self._is_ours(a) and a not in self.lists]
+            outside = [a for _, a in mail.people if not self._is_ours(a) and a not in lists and not _is_list(a)]
             named = [a for a in outside if not _NO_REPLY.search(a.partition("@")[0])]
-            contacts = frozenset(self.key(a) for a in named if a.partition("@")[0].partition("+")[0] not in self.role_words)
+            personal = [a for a in named if re.split("[@+]", a)[0] not in self.role_words]
+            contacts = frozenset(self.key(a) for a in personal)
             companies = frozenset(d for a in named if (d := self._firm(a.rpartition("@")[2])))
             if contacts or companies:
                 found[mail.message_id] = Wanted(contacts, companies, mail.people)
@@ -124,6 +136,12 @@ class Policy:
             is_free = domain in self.free_domains or host in self.free_domains
             self._cache[host] = "" if is_free else domain
         return self._cache[host]
+
+
+def _is_list(address: str) -> bool:
+    """By its host alone: "lists.example.org" and the public list services serve lists, not people."""
+    host = address.rpartition("@")[2]
+    return host.split(".")[0] in _LIST_HOSTS or host in _LIST_SERVICES
 
 
 def _words(path: Path) -> frozenset[str]:

@@ -265,14 +265,15 @@ def _name(address: str) -> str:
 
 def letters(count: int, *, first: int = 0, mailbox: str = "sam@ourco.example") -> list[tuple[bytes, tuple[str, ...]]]:
     """Made-up mail of one mailbox: customers of seven firms, every third letter our answer in their thread."""
-    found = []
+    found: list[tuple[bytes, tuple[str, ...]]] = []
     for n in range(first, first + count):
         who = f"person{n // 3 % 11}@firm{n // 3 % 7}.example"
         parent = n - n % 3
         is_ours = n % 3 == 1
         sender, to = (mailbox, who) if is_ours else (who, mailbox)
         at = START - timedelta(days=30) + timedelta(hours=n)
-        thread = "" if n == parent else f"In-Reply-To: <m{n - 1}@firm.example>\r\nReferences: <m{parent}@firm.example>\r\n"
+        thread = f"In-Reply-To: <m{n - 1}@firm.example>\r\nReferences: <m{parent}@firm.example>\r\n"
+        thread = thread if n > parent else ""
         words = f"Letter {n} about matter {parent}.\r\n\r\nGruesse, {sender.partition('@')[0].title()}"
         raw = (
             f"From: {sender.partition('@')[0].title()} <{sender}>\r\nTo: <{to}>\r\nMessage-ID: <m{n}@firm.example>\r\n"

@@ -46,7 +46,7 @@ def to_entities(raw: RawRecord) -> Iterator[Entity]:
     yield to_interaction(
         mail,
         external_id=message.id,
-        labels=tuple(label for label in message.labelIds if label != NOISE),
+        labels=tuple(message.hubLabelNames.get(label, label) for label in message.labelIds if label != NOISE),
         thread_refs=(f"gmail-thread:{message.threadId}",) if message.threadId else (),
         received_at=received_at,
         url=WEB + message.id,

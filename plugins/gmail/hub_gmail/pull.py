@@ -29,8 +29,10 @@ from hub_gmail.batch import read_many
 from hub_gmail.changes import TYPES, Touch, touches
 from hub_gmail.listing import LIST_SIZE, Turns, grouped, list_page, path_of, search
 from hub_gmail.settings import GmailSettings
-from hub_gmail.wire import HEAD, HISTORY, LISTING, PROFILE, Head, Record, read
+from hub_gmail.wire import HEAD, HISTORY, LABELS, LISTING, PROFILE, Head, Record, read
 
+USER_LABEL = "Label_"
+NAMES = b'"hubLabelNames"'
 PAGE_RECORDS = 100  # per stored page: what a kill can lose
 
 
@@ -90,6 +92,7 @@ class Reader:
         self.settings = settings
         self.pull = pull
         self.hidden = set() if settings.include_spam_trash else {"TRASH", "SPAM"}
+        self.label_names: dict[str, str] = {}
 
     async def pages(self) -> AsyncIterator[Page]:
         cursor = parse_cursor(self.pull.cursor) if self.pull.cursor else None
@@ -244,7 +247,27 @@ class Reader:
             done.records += whole.records
             done.gone += whole.gone
             done.gaps += whole.gaps
+        done.records = [await self._with_label_names(record) for record in done.records]
         return done
+
+    async def _with_label_names(self, record: RawRecord) -> RawRecord:
+        """The names of a message's own labels beside their ids: the capture policy is written in names.
+
+        Asked for once per pull, and only when a message carries a label of the user's making.
+        """
+        head = _head(record.body)
+        own = [label for label in head.labelIds if label.startswith(USER_LABEL)] if head else []
+        if not own:
+            return record
+        if not self.label_names.keys() >= set(own):
+            known = await read(self.http, "labels", LABELS, cost="labels.list")
+            self.label_names = {label.id: label.name for label in known.labels}
+        names = {label: self.label_names[label] for label in own if label in self.label_names}
+        body = record.body.rstrip()
+        if not names or not body.endswith(b"}") or NAMES in body:
+            return record
+        spliced = body[:-1] + b"," + NAMES + b":" + msgspec.json.encode(names, order="sorted") + b"}"
+        return RawRecord(record.external_id, spliced, record.version)
 
     def _take(self, id_: str, answer: Response, known: bytes | None, done: Read, again: list[str]) -> None:
         head = _head(answer.body)
@@ -294,6 +317,7 @@ def relabel(known: bytes, minimal: bytes) -> bytes | None:
     now = msgspec.json.decode(minimal, type=dict[str, msgspec.Raw])
     if set(HEAD.decode(known).labelIds) == set(HEAD.decode(minimal).labelIds):
         return None
+    stored.pop("hubLabelNames", None)
     for name in ("labelIds", "historyId"):
         stored.pop(name, None)
         if name in now:

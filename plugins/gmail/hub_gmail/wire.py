@@ -92,12 +92,15 @@ class Part(msgspec.Struct):
 
 
 class Message(msgspec.Struct):
+    """A whole message. `hubLabelNames` is ours: the names of its user labels when it was read."""
+
     id: str
     threadId: str = ""
     labelIds: list[str] = []
     snippet: str = ""
     internalDate: int | None = None
     payload: Part | None = None
+    hubLabelNames: dict[str, str] = {}
 
 
 class Label(msgspec.Struct):
