@@ -2,7 +2,11 @@
 
 import argparse
 import asyncio
+import os
 import re
+from collections import Counter
+from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
     from hub.settings import Settings
 
 CONNECTOR = "mailfile"
+SENT = "SENT"
+LOOKED_AT = 2000
+ENOUGH = 40
 _ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip", ".mbox", ".mbx", ".gz", ".eml")
 
 
@@ -33,7 +40,7 @@ def run_import(args: argparse.Namespace, screen: Screen) -> int:
     from hub import reports
     from hub.api.errors import ConfigError
 
-    path = Path(args.file).expanduser().absolute()
+    path = Path(os.path.abspath(Path(args.file).expanduser()))
     if not path.exists():
         raise ConfigError(f"{args.file} does not exist: name an mbox file, a Maildir or an archive of messages")
     mine = tuple(_own(text) for text in args.me)
@@ -43,18 +50,26 @@ def run_import(args: argparse.Namespace, screen: Screen) -> int:
         name = _name(args.name, path, known, configured)
         before = known[name].mine if name in known else ()
         values = {"path": str(path), "account": path.name}
-        entry = Remembered(name, CONNECTOR, values, tuple(dict.fromkeys([*before, *mine])))
-        asyncio.run(_try(engine, configured, entry))
+        entry = Remembered(name, CONNECTOR, values, tuple(dict.fromkeys(mine or before)))
+        senders = asyncio.run(_look(engine, configured, entry, screen))
+        guessed = () if _is_known(engine) or entry.mine else _guess(senders)
+        entry = replace(entry, mine=entry.mine or guessed)
         remember(engine, configured, entry)
         [result] = asyncio.run(sync_all(engine, [name], screen, [], None))
-        own = engine.own()
-        is_known = bool(own.domains or own.addresses)
         with engine.store.read() as c:
-            busiest = [] if is_known else reports.top(c, 5)
-        screen.emit({"exit_code": result.exit_code, **result.to_dict(), "busiest": busiest})
+            busiest = [] if _is_known(engine) else reports.top(c, 5)
+        screen.emit({"exit_code": result.exit_code, **result.to_dict(), "mine": entry.mine, "busiest": busiest})
         show(screen, [result])
+        if guessed:
+            screen.line()
+            screen.text(f"Taken to be you, by the mail marked as sent: {', '.join(guessed)}. --me says otherwise.")
         _what_next(screen, result.exit_code, busiest, args.file)
         return result.exit_code
+
+
+def _is_known(engine: "Engine") -> bool:
+    own = engine.own()
+    return bool(own.domains or own.addresses)
 
 
 def _what_next(screen: Screen, code: int, busiest: list[str], file: str) -> None:
@@ -70,20 +85,50 @@ def _what_next(screen: Screen, code: int, busiest: list[str], file: str) -> None
         screen.hint("Next: `ihub report summary` for the figures, `ihub brief WHO` for one person.")
 
 
-async def _try(engine: "Engine", configured: "Settings", entry: Remembered) -> None:
-    """Open the file before anything is remembered. Raises ConfigError for what is no mail."""
+async def _look(engine: "Engine", configured: "Settings", entry: Remembered, screen: Screen) -> Counter[str]:
+    """Read the file's beginning before anything is remembered: who wrote the mail that is marked as sent.
+
+    Raises ConfigError for what is no mail.
+    """
+    from hub.api import HubError, Interaction, Pull, Window
     from hub.cli.opening import with_imports
 
-    before = engine.settings
-    engine.settings = with_imports(configured, [entry])
+    before, engine.settings = engine.settings, with_imports(configured, [entry])
+    senders: Counter[str] = Counter()
     try:
         connector = engine.connector(entry.name)
-        try:
-            await connector.check()
-        finally:
-            await connector.aclose()
     finally:
         engine.settings = before
+    try:
+        await connector.check()
+        screen.progress(f"looking at {entry.settings['account']}")
+        seen = 0
+        async with aclosing(connector.pull(Pull("messages", None, Window()))) as pages:  # type: ignore[type-var]
+            async for page in pages:
+                for raw in page.records:
+                    try:
+                        entities = list(connector.to_canonical("messages", raw))
+                    except HubError:
+                        continue  # the sync will put it into quarantine and say so
+                    for i in entities:
+                        if isinstance(i, Interaction) and SENT in i.labels:
+                            senders.update(p.identifier.value for p in i.participants if p.role == "from")
+                seen += len(page.records)
+                if seen >= LOOKED_AT or senders.total() >= ENOUGH:
+                    break
+    finally:
+        await connector.aclose()
+    return senders
+
+
+def _guess(senders: Counter[str]) -> tuple[str, ...]:
+    """Who is "me", and my company's domain where it is not one that gives mailboxes to anybody."""
+    from hub.identity import free_domains
+
+    free = free_domains()
+    often = [a for a, n in senders.items() if n >= 2 and n * 20 >= senders.total()]
+    domains = {a.rpartition("@")[2] for a in often}
+    return tuple(sorted({d for d in domains if d not in free} | {a for a in often if a.rpartition("@")[2] in free}))
 
 
 def _own(text: str) -> str:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 PREFIX = "import:"
 NOTHING_YET = (
     "there is no hub here: no settings file, and no data in {folder}\n"
-    "  Fix: `ihub import mail FILE` reads a mailbox file without any settings, `ihub init` writes\n"
-    "  settings, `ihub demo` shows a made-up company; or name a file with --config"
+    "  Fix: `ihub import mail FILE` reads a mailbox file without any settings, `ihub init` writes settings, "
+    "`ihub demo` shows a made-up company; or name a file with --config"
 )
 
 

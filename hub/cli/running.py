@@ -20,9 +20,10 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(command: str) -> argparse.ArgumentParser:
     """The parser of one command, with the options all of them take."""
-    _, _, what = COMMANDS[command]
+    _, arguments, what = COMMANDS[command]
     found = _Parser(
-        prog=f"ihub {command}", description=what[0].upper() + what[1:] + ".", allow_abbrev=False, add_help=False,
+        prog=f"ihub {command}", usage=" ".join(f"ihub {command} {arguments} [options]".split()),
+        description=what[0].upper() + what[1:] + ".", allow_abbrev=False, add_help=False,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=22, width=79),
     )  # fmt: skip
     everywhere = found.add_argument_group("options of every command")

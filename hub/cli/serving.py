@@ -5,7 +5,7 @@ import asyncio
 import importlib
 import json
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from hub.cli import OK
 from hub.cli.opening import no_connections, opened
 from hub.cli.output import Screen
-from hub.cli.text import clean, plural
+from hub.cli.text import clean, plural, span
 
 if TYPE_CHECKING:
     from hub.testing import Emulator
@@ -49,7 +49,7 @@ def run_serve(args: argparse.Namespace, screen: Screen) -> int:
             screen.line(f"Running {plural(len(names), 'connection')} on schedule; Ctrl-C stops.", "green")
             for name in names:
                 schedule = engine.settings.schedule_of(name)
-                when = f"cron {schedule.cron}" if schedule.cron else f"every {schedule.every}"
+                when = f"cron {schedule.cron}" if schedule.cron else f"every {span(schedule.every or timedelta(0))}"
                 screen.line(f"{name}  {when}", "dim", 2)
             screen.line(f"Prefect: {url}", "dim")
             screen.out.flush()
@@ -106,7 +106,8 @@ def run_emulate(args: argparse.Namespace, screen: Screen, stop: threading.Event 
                 screen.line(f'{key} = "{value}"', indent=2)
             for key, value in filled.items():
                 screen.line(f"{key}: {clean(value)}", "dim")
-            screen.line(f"State, faults and commands: {running.url}/_emulator/state, /faults, /COMMAND", "dim")
+            screen.line(f"What it holds: GET {running.url}/_emulator/state", "dim")
+            screen.line(f"To steer it: POST to {running.url}/_emulator/faults or /_emulator/COMMAND", "dim")
             screen.out.flush()
             (stop or threading.Event()).wait()
     except OSError as exc:
@@ -126,7 +127,8 @@ def _fill(emulator: "Emulator", args: argparse.Namespace, screen: Screen) -> dic
         try:
             answer = emulator.control(name, values)
         except (KeyError, TypeError) as exc:
-            raise ConfigError(f"the {args.name} emulator does not take {option} ({exc})") from exc
+            reason = f" ({exc.args[0]})" if exc.args else ""
+            raise ConfigError(f"the {args.name} emulator does not take {option}{reason}") from exc
         except (ValueError, OSError) as exc:
             raise ConfigError(f"{option} {args.load or args.mailbox}: {exc}") from exc
         answers.update(answer if isinstance(answer, dict) else {name: answer})

@@ -95,7 +95,8 @@ def run_check(args: argparse.Namespace, screen: Screen) -> int:
         found = [asyncio.run(_check(engine, name, screen)) for name in names]
         code = combined([x["exit_code"] for x in found])
         screen.emit({"exit_code": code, "settings": engine.settings.source.file, "connections": found})
-        screen.pieces(("settings  ", "bold"), ("fine", "green"), (f"  {engine.settings.source.file}", "dim"))
+        file = engine.settings.source.file or "no file, only defaults and environment"
+        screen.pieces(("settings  ", "bold"), ("fine", "green"), (f"  {file}", "dim"))
         for x in found:
             _show_check(screen, x)
         if not names:

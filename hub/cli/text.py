@@ -127,16 +127,16 @@ def ago(at: datetime, now: datetime, zone: tzinfo = UTC) -> str:
     days = (now.astimezone(zone).date() - at.astimezone(zone).date()).days
     if abs(apart) >= timedelta(hours=12) and abs(days) == 1:
         return "yesterday" if days > 0 else "tomorrow"
-    words = plural(abs(days), "day") if 1 < abs(days) < 60 else span(abs(apart))
-    if words == "no time":
+    if abs(apart) < timedelta(minutes=1):
         return "just now"
+    words = plural(abs(days), "day") if 1 < abs(days) < 60 else span(abs(apart))
     return f"{words} ago" if apart > timedelta(0) else f"in {words}"
 
 
 def span(apart: timedelta) -> str:
-    """The span in its largest unit: "2 days"; "no time" under a minute."""
+    """The span in its largest unit: "2 days", "30 seconds"."""
     seconds = int(apart.total_seconds())
     for unit, size in (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= size and not (unit == "month" and seconds < 2 * size):
             return plural(seconds // size, unit)
-    return "no time"
+    return plural(seconds, "second")

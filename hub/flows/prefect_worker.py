@@ -15,6 +15,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,13 @@ class Worker:
         self._deployment: UUID | None = None
         self._beat_at = datetime.min.replace(tzinfo=UTC)
         self._ticks: dict[UUID, asyncio.Task[None]] = {}
-        self._bodies: dict[str, UUID] = {}  # connection -> its subflow run, while that is not settled in Prefect
+        self._subflows: set[UUID] = set()  # begun and not yet settled in Prefect
         self._owed: dict[UUID, State[Any]] = {}  # final states Prefect could not take while its server was away
         self._dispatch = self._make_flows()
 
     def _make_flows(self) -> Any:
-        bridge, bodies, owed = self.bridge, self._bodies, self._owed
+        bridge, subflows, owed = self.bridge, self._subflows, self._owed
+        mine: ContextVar[list[UUID]] = ContextVar("mine")  # tells `recorded` which run its `sync` became
 
         @flow(name=SYNC, flow_run_name="{connection}", validate_parameters=False, persist_result=False)
         async def sync(connection: str) -> State[Any]:
@@ -95,7 +97,8 @@ class Worker:
             context = FlowRunContext.get()
             run_id = context.flow_run.id if context and context.flow_run else None
             if run_id:
-                bodies[connection] = run_id
+                mine.get().append(run_id)
+                subflows.add(run_id)
             state = final_state(await bridge.run(connection))
             if run_id:
                 owed[run_id] = state  # until the engine below has told Prefect
@@ -103,17 +106,19 @@ class Worker:
 
         async def recorded(connection: str) -> bool:
             """Run one subflow. False when it did not end well, or when Prefect lost sight of it."""
+            begun: list[UUID] = []
+            mine.set(begun)
             try:
                 state: State[Any] = await sync(connection, return_state=True)
             except LOST as exc:  # isolates: Prefect went away or was told to cancel; the sync is safe on its own loop
                 log.warning("%s: Prefect could not record the run (%s)", connection, _short(exc))
                 return False
             else:
-                if run_id := bodies.get(connection):
+                for run_id in begun:
                     owed.pop(run_id, None)
                 return state.is_completed()
             finally:
-                bodies.pop(connection, None)
+                subflows.difference_update(begun)
                 await bridge.release(connection)
 
         # Nothing is ever stored there, and subflows inherit it. Said outright because Prefect otherwise asks its server
@@ -180,7 +185,7 @@ class Worker:
         if not registered:
             await self._register(client)
         for run_id, state in list(self._owed.items()):
-            if run_id not in self._bodies.values() and run_id not in self._ticks:
+            if run_id not in self._subflows and run_id not in self._ticks:
                 with suppress(ObjectNotFound):
                     await client.set_flow_run_state(run_id, state, force=True)
                 self._owed.pop(run_id, None)

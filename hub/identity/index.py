@@ -78,6 +78,7 @@ class Index:
         self._parties: dict[int, PartyRow] = {}
         self._new_parties: list[PartyRow] = []
         self._new_rows: list[IdentifierRow] = []
+        self.split: list[PartyRow] = []
 
     def key(self, given: Identifier) -> Key:
         """The normalised (scheme, value) under which an identifier is one row."""
@@ -163,12 +164,22 @@ class Index:
         """The identifier's row, with a party of the right kind made for it when it is new."""
         row = self._rows.get(key)
         if row is not None:
-            if row.scheme == "email" and row.sharing == PERSONAL and row.value in self._lists:
-                row.sharing, row.is_changed = "list", True  # it turned out to be a mailing list
-                row.party.kind, row.party.organization_id, row.party.is_changed = "mailbox", None, True
+            if row.scheme == "email" and row.sharing != "list" and row.value in self._lists:
+                self._split_off(row)
             return row
         match = self.find(key)
         return self.attach(key, match.party if match else self._party_for(key))
+
+    def _split_off(self, row: IdentifierRow) -> None:
+        """It turned out to be a mailing list: from now on nobody's address, whoever it was taken for."""
+        self.split.append(row.party)
+        self._by_match = {k: r for k, r in self._by_match.items() if r is not row}
+        row.sharing, row.is_changed = "list", row.id is not None
+        if row.party.kind == "mailbox":
+            row.party.organization, row.party.organization_id = None, None
+            row.party.is_changed = row.party.id is not None
+        else:
+            row.party = self.new_party("mailbox", (row.scheme, row.value))
 
     def _party_for(self, key: Key) -> PartyRow:
         scheme, value = key

@@ -45,7 +45,7 @@ def email_match(address: str, *, strip_plus: bool = True, gmail_dots: bool = Tru
 @lru_cache(maxsize=20_000)
 def registrable_domain(host: str) -> str:
     """The part of a host name somebody registered ("mail.example.co.uk" -> "example.co.uk"); "" if there is none."""
-    if not host or len(host) > 253 or "." not in host:
+    if not host or len(host) > 253 or "." not in host or host.startswith("["):
         return ""
     found = _suffixes(host)
     if found.domain and found.suffix:

@@ -42,9 +42,14 @@ class Moved:
 
 
 def resolve(
-    c: Connection, named: Mapping[Identifier, str], rules: Rules, now: datetime, lists: frozenset[str] = frozenset()
-) -> dict[Identifier, Who]:
-    """Parties for all identifiers a page mentions, made where unknown. Values of `named` are display names."""
+    c: Connection, named: Mapping[Identifier, str], rules: Rules, now: datetime, lists: frozenset[str] = frozenset(),
+    split: list[int] | None = None,
+) -> dict[Identifier, Who]:  # fmt: skip
+    """Parties for all identifiers a page mentions, made where unknown. Values of `named` are display names.
+
+    split: filled with the parties that lost an address which turned out to be a mailing list, and with those that
+    have it now: their interactions must be linked again.
+    """
     index = Index(c, rules, lists, now)
     keys = {given: index.key(given) for given in named}
     index.load(keys.values())
@@ -56,6 +61,8 @@ def resolve(
         if row.sharing in {"personal", "own"}:
             row.party.rename(named[given], NAME_FROM_MAIL)
     index.flush()
+    if split is not None and index.split:
+        split += [p.id for p in index.split if p.id] + [_known(r.party.id) for r in rows.values() if r.sharing == "list"]
     return {
         given: Who(_known(r.id), _known(r.party.id), _org_id(r.party), r.party.kind, r.sharing)
         for given, r in rows.items()
@@ -89,7 +96,9 @@ def observe(
         if any(s == HUB_KEY for s, _ in keys[rid]):
             echoes.add(rid)
         for key in keys[rid]:
-            if key[0] != HUB_KEY:
+            if key[0] == "email" and (who.kind == "organization" or index.sharing(*key) not in {"personal", "own"}):
+                index.ensure(key)  # shared by several people: a mailbox of its own, whoever lists it
+            elif key[0] != HUB_KEY:
                 index.attach(key, who)
         who.rename(entity.name, NAME_FROM_RECORD)
         _relations(index, entity, who)
@@ -159,15 +168,14 @@ def _party(
         if row is not None and (row.sharing in {"personal", "own", "id", "domain"}):
             found.append(row.party)
     parties = list({id(p): p for p in found if (p.kind == "organization") is is_org}.values())
-    if not parties:
-        return _new(index, entity, keys), []
+    parties = parties or [_new(index, entity, keys)]
     winner = min(parties, key=lambda p: p.id or 1 << 62)
     moved = []
     for loser in parties:
         if loser is not winner:
             moved += _join(c, index, winner, loser, entity, now)
     if isinstance(entity, Person) and entity.is_own and winner.kind == "person":
-        winner.kind, winner.is_changed = "own", True
+        winner.kind, winner.is_changed = "own", winner.id is not None
     return winner, moved
 
 
@@ -248,10 +256,9 @@ def _write(
             if value
         ]
     put(c, t.observation, _unique(observations, "record_id", "identifier_id"), keep=("first_seen_at",))
-    if statements:
-        for part in chunks([rid for rid, _ in records]):
-            c.execute(sa.delete(t.statement).where(t.statement.c.record_id.in_(part)))
-        add(c, t.statement, statements)
+    for part in chunks([rid for rid, _ in records]):
+        c.execute(sa.delete(t.statement).where(t.statement.c.record_id.in_(part)))
+    add(c, t.statement, statements)
 
 
 def _unique(rows: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from hub.store.tables import hold
 
 @dataclass(frozen=True)
 class Brake:
-    """Held when more than `count` AND more than `percent` of what stands would go (few records: more than half)."""
+    """Held when more than `count` records and `percent` of what stands would go, or 30 % of 10 records and more."""
 
     percent: float = 5.0
     count: int = 50

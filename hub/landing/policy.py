@@ -64,7 +64,7 @@ def judge(policy: CapturePolicy, interaction: Interaction) -> Verdict:
         return Verdict("exclude", "block_label")
     if policy.require_label and policy.require_label.lower() not in labels:
         return Verdict("exclude", "require_label")
-    addresses = [p.identifier.value for p in interaction.participants if p.identifier.scheme == "email"]
+    addresses = [p.identifier.value.strip().lower() for p in interaction.participants if p.identifier.scheme == "email"]
     if policy.block_addresses and any(a in policy.block_addresses for a in addresses):
         return Verdict("exclude", "block_address")
     if policy.block_domains and any(below(_domain(a), policy.block_domains) for a in addresses):
@@ -97,7 +97,7 @@ def _with_parents(labels: tuple[str, ...]) -> set[str]:
 
 def _own_list(policy: CapturePolicy, signals: tuple[str, ...], addresses: list[str]) -> bool:
     lists = policy.own.lists
-    named = (s[5:] for s in signals if s.startswith("list:"))
+    named = (s[5:].lower() for s in signals if s.startswith("list:"))
     return any(a in lists for a in (*named, *addresses))
 
 
@@ -111,7 +111,7 @@ def below(host: str, domains: frozenset[str]) -> bool:
 
 
 def _domain(address: str) -> str:
-    return address.rpartition("@")[2].lower()
+    return address.rpartition("@")[2]
 
 
 def without_content(interaction: Interaction) -> Interaction:

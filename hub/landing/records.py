@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.landing.books import Disposition
-from hub.store import add_ids, chunks, pack, put, unpack
+from hub.store import add_ids, chunks, insert, pack, put, unpack
 from hub.store.tables import quarantine, raw, record
 
 
@@ -90,7 +90,13 @@ def land(
     put(c, raw, kept)
     for part in chunks(dropped):
         c.execute(sa.delete(raw).where(raw.c.record_id.in_(part)))
-    put(c, quarantine, failed)
+    if failed:
+        statement = insert(c, quarantine)
+        again_failed = {
+            "reason": statement.excluded.reason, "failed_at": statement.excluded.failed_at,
+            "attempts": quarantine.c.attempts + 1,
+        }  # fmt: skip
+        c.execute(statement.on_conflict_do_update(index_elements=["record_id"], set_=again_failed), failed)
     for part in chunks(mended):
         c.execute(sa.delete(quarantine).where(quarantine.c.record_id.in_(part)))
     return ids

@@ -36,7 +36,7 @@ def summary(c: Connection, own: Own, *, people: Sequence[str] = ()) -> dict[str,
         "conversations_of_one": sum(1 for n in sizes if n == 1), "first_at": instant_or_none(first),
         "last_at": instant_or_none(last), "with_files": int(files or 0), "by_channel": _grouped(c, i.channel),
         "by_direction": _grouped(c, i.direction), "by_kind": _grouped(c, i.kind), "senders": _senders(c),
-        "correspondents": _correspondents(c), "parties": _parties(c), "response": response(c),
+        "correspondents": _correspondents(c, own), "parties": _parties(c), "response": response(c),
         "people": [person(c, address) for address in people], "state_hash": state_hash(c),
     }  # fmt: skip
 
@@ -76,12 +76,12 @@ def _senders(c: Connection) -> int:
     return int(c.execute(query).scalar_one())
 
 
-def _correspondents(c: Connection) -> int:
-    """Distinct addresses in any part, mailing lists left out."""
+def _correspondents(c: Connection, own: Own) -> int:
+    """Distinct addresses in any part, our own mailing lists left out."""
     query = (
         sa.select(sa.func.count(sa.distinct(t.participation.c.identifier_id)))
         .join(t.identifier, t.identifier.c.id == t.participation.c.identifier_id)
-        .where(t.identifier.c.scheme == "email", t.identifier.c.sharing != "list")
+        .where(t.identifier.c.scheme == "email", t.identifier.c.value.not_in(own.lists))
     )
     return int(c.execute(query).scalar_one())
 

@@ -13,11 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 
 from hub.api import ConfigError
-from hub.store import tables as t
 
 SCHEMA_HEAD = "0001"
 
@@ -116,58 +114,3 @@ def _sqlite(url: sa.URL) -> Engine:
         c.exec_driver_sql("begin immediate" if immediate else "begin")
 
     return engine
-
-
-def insert(c: Connection, table: sa.Table) -> Any:
-    """This database's INSERT with `on_conflict_do_update` / `on_conflict_do_nothing`."""
-    return sqlite.insert(table) if c.dialect.name == "sqlite" else postgresql.insert(table)
-
-
-def put(c: Connection, table: sa.Table, rows: list[dict[str, Any]], keep: tuple[str, ...] = ()) -> None:
-    """Insert or replace rows by primary key; columns in `keep` stay as they are where the row exists."""
-    if not rows:
-        return
-    statement = insert(c, table)
-    keys = [col.name for col in table.primary_key]
-    changed = {n: statement.excluded[n] for n in rows[0] if n not in keys and n not in keep}
-    if changed:
-        statement = statement.on_conflict_do_update(index_elements=keys, set_=changed)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=keys)
-    c.execute(statement, rows)
-
-
-def add(c: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows that may already be there; those stay as they are."""
-    if rows:
-        c.execute(insert(c, table).on_conflict_do_nothing(), rows)
-
-
-def add_ids(c: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> list[int]:
-    """Insert new rows, return their ids in the order given."""
-    if not rows:
-        return []
-    statement = sa.insert(table).returning(table.c.id, sort_by_parameter_order=True)
-    return [row[0] for row in c.execute(statement, rows)]
-
-
-def chunks(values: list[Any], size: int = 400) -> Iterator[list[Any]]:
-    """Slices small enough for an IN list on any database."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
-
-
-def bump_volume(c: Connection, deltas: dict[tuple[int, int, str, str], int]) -> None:
-    """Add to the weekly rollup; rows that reach zero stay (and count nothing)."""
-    rows = [
-        {"party_id": p, "week": w, "channel": ch, "direction": d, "count": n}
-        for (p, w, ch, d), n in deltas.items()
-        if n
-    ]
-    if rows:
-        statement = insert(c, t.volume)
-        statement = statement.on_conflict_do_update(
-            index_elements=["party_id", "week", "channel", "direction"],
-            set_={"count": t.volume.c.count + statement.excluded.count},
-        )
-        c.execute(statement, rows)

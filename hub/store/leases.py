@@ -8,8 +8,9 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.store.bulk import insert
 from hub.store.codec import micros
-from hub.store.database import Store, insert
+from hub.store.database import Store
 from hub.store.tables import lease
 
 

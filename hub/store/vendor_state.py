@@ -12,8 +12,9 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from hub.api import AuthError, Clock, ConfigError
 from hub.store import leases
+from hub.store.bulk import insert, put
 from hub.store.codec import instant_or_none, micros
-from hub.store.database import Store, insert, put
+from hub.store.database import Store
 from hub.store.tables import budget, secret
 
 

@@ -47,7 +47,7 @@ class FaultBoard:
     def __init__(self, seed: int = 1) -> None:
         self._rules: list[Fault] = []
         self._lock = threading.Lock()
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311 - repeatable faults, not secrets
 
     def add(self, kind: str, **rule: Any) -> Fault:
         """Put a rule in force; keywords that are not fields of Fault become its `args`."""

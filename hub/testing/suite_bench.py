@@ -49,7 +49,7 @@ class Bench:
         """A new connector to the account, as after a restart; tokens and budget are those of before."""
         settings = self.connector.settings_model.model_validate({**self.rig.settings(self.url), **changed})
         # verify=False spares reading the root certificates each time; the emulator speaks plain HTTP on loopback.
-        transport = httpx.AsyncHTTPTransport(verify=False)  # noqa: S501
+        transport = httpx.AsyncHTTPTransport(verify=False)
         services = Services("conformance", self.clock, self.tokens, self.ledger, transport, jitter=lambda: 0.5)
         connector = self.connector(settings, services)
         self.made.append(connector)
@@ -68,7 +68,9 @@ class Bench:
     def same(self, found: set[str], expected: set[str], what: str) -> None:
         """Both sets are equal, or the finding says what is missing and what is too much."""
         lost, extra = sorted(expected - found), sorted(found - expected)
-        parts = [f"{len(ids)} {name} ({', '.join(ids[:3])})" for ids, name in ((lost, "lost"), (extra, "too many")) if ids]
+        parts = [
+            f"{len(ids)} {name} ({', '.join(ids[:3])})" for ids, name in ((lost, "lost"), (extra, "too many")) if ids
+        ]
         if parts:
             raise Broken(f"{what}: {' and '.join(parts)} of {len(expected)}")
 
@@ -130,7 +132,9 @@ class Bench:
         await fresh.pull(connector)
         other = self.agree(fresh, connector, f"{what}, read again from scratch")
         stale = [i for i in mine.live if mine.entities.get(i) != other.entities.get(i)]
-        self.need(not stale, f"{what}: {len(stale)} records are not as they are at the source now ({', '.join(stale[:3])})")
+        self.need(
+            not stale, f"{what}: {len(stale)} records are not as they are at the source now ({', '.join(stale[:3])})"
+        )
 
     async def refused(self, work: Any, kinds: type[HubError] | tuple[type[HubError], ...], what: str) -> HubError:
         """The error the awaitable ends with, which must be one of `kinds`."""

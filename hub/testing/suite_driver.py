@@ -13,9 +13,25 @@ from typing import Any
 from msgspec.structs import replace
 
 from hub.api import (
-    Change, Clock, Connector, CursorExpired, Entity, Interaction, JournalEntry, Organization, Page, Person, Pull,
-    RawRecord, Receipt, RecordRejected, Redirect, Tombstone, Transient, Window,
-)  # fmt: skip
+    Change,
+    Clock,
+    Connector,
+    CursorExpired,
+    Entity,
+    Interaction,
+    JournalEntry,
+    Organization,
+    Page,
+    Person,
+    Pull,
+    RawRecord,
+    Receipt,
+    RecordRejected,
+    Redirect,
+    Tombstone,
+    Transient,
+    Window,
+)
 
 BRAKE = 0.3
 TRIES = 6
@@ -70,7 +86,6 @@ class Landed:
         self.held: set[str] = set()
         self.rewritten: list[str] = []
         self._named: set[str] = set()
-        self._expired = 0
 
     def kept(self, ids: Sequence[str]) -> Mapping[str, bytes]:
         return {i: self.bodies[i] for i in ids if i in self.bodies}
@@ -84,25 +99,25 @@ class Landed:
         """Pull to the end, or `stop` pages; is_lost: we die before the last of them is stored."""
         pages: list[Page] = []
         self.rewritten = []
-        for _ in range(2):
-            try:
-                asked = Pull(self.stream, self.cursor, self.window, self.kept)
-                stream: Any = connector.pull(asked)
-                async with aclosing(stream):
-                    async for page in stream:
-                        pages.append(page)
-                        is_over = len(pages) == stop
-                        if not (is_over and is_lost):
-                            await self._store(connector, page)
-                        if is_over:
-                            break
-                return pages
-            except CursorExpired:
-                self._expired += 1
-                if self.cursor is None:
-                    raise
-                self.restart()
-        raise CursorExpired("the cursor expired again right after a full enumeration")
+        try:
+            await self._read(connector, pages, stop, is_lost)
+        except CursorExpired:
+            if self.cursor is None:
+                raise
+            self.restart()
+            await self._read(connector, pages, stop, is_lost)
+        return pages
+
+    async def _read(self, connector: Connector[Any], pages: list[Page], stop: int, is_lost: bool) -> None:
+        stream: Any = connector.pull(Pull(self.stream, self.cursor, self.window, self.kept))
+        async with aclosing(stream):
+            async for page in stream:
+                pages.append(page)
+                is_over = len(pages) == stop
+                if not (is_over and is_lost):
+                    await self._store(connector, page)
+                if is_over:
+                    return
 
     async def _store(self, connector: Connector[Any], page: Page) -> None:
         for record in page.records:

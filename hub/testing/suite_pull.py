@@ -1,6 +1,7 @@
 """Clauses about reading: check, backfill, incremental, deletes, merges, census, poison (W1-W5, W9, W11)."""
 
 from datetime import datetime
+from itertools import pairwise
 
 from hub.api import ContractBroken, HubError, Permission, Person, ScopeError, Window
 from hub.testing.suite_bench import Bench, Broken
@@ -69,7 +70,7 @@ async def backfill(b: Bench) -> None:
 
 def _newest_first(b: Bench, pages: list[list[datetime]]) -> None:
     filled = [p for p in pages if p]
-    for earlier, later in zip(filled, filled[1:], strict=False):
+    for earlier, later in pairwise(filled):
         if max(later) > min(earlier):
             b.concede("newest-first", "the backfill does not begin with the newest records")
             return
@@ -230,7 +231,7 @@ async def merges(b: Bench) -> None:
     before = landed.timeline(connector)
     b.wait()
     one, two = ids[2], ids[5]
-    known = {_handle for i in (one, two) for _handle in _handles(before.entities[i])}
+    known = _handles(before.entities[one]) | _handles(before.entities[two])
     survivor = b.rig.merge(one, two)
     b.sweep()
     await landed.pull(connector)
@@ -243,7 +244,7 @@ async def merges(b: Bench) -> None:
         b.need(end == survivor, f"{absorbed} was merged into {survivor}, and no Redirect says so")
     b.need(survivor in timeline.entities, "the record that is left was not given again")
     lost = known - _handles(timeline.entities[survivor])
-    b.need(not lost, f"the record that is left no longer carries {sorted(lost)[0]}: a history is cut off")
+    b.need(not lost, f"the record that is left no longer carries {min(lost, default='')}: a history is cut off")
     fresh = Landed(b.stream)
     await fresh.pull(connector)
     b.same(fresh.timeline(connector).live, b.rig.existing(), "a backfill after the merge")

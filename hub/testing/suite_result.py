@@ -24,8 +24,8 @@ class Clause:
 
 # fmt: off
 CLAUSES = (
-    Clause("W1", "check", "every permission is proven by a read; a missing one is named and costs its stream only", "bronze"),
-    Clause("W2", "backfill", "everything is read once, resumable at any page, newest first, estimated before", "bronze"),
+    Clause("W1", "check", "every permission is proven by a read; a missing one costs its stream only", "bronze"),
+    Clause("W2", "backfill", "everything is read, resumable at any page, newest first, estimated before", "bronze"),
     Clause("W3", "incremental", "equal times, late rows and rows changed mid-page: none lost, none doubled", "bronze"),
     Clause("W4", "deletes", "deletions arrive as declared; what merely vanishes is not deleted", "silver"),
     Clause("W5", "merges", "what is merged at the source is followed: one record, both histories", "gold"),
@@ -84,7 +84,9 @@ def merged(connector: str, results: Iterable[Result]) -> list[Result]:
         for outcome in ("failed", "open", "passed", "exempt"):
             if hits := [r for r in here if r.outcome == outcome]:
                 notes = tuple(dict.fromkeys(n for r in here for n in r.notes))
-                detail = "; ".join(dict.fromkeys(f"{r.stream}: {r.detail}" if outcome == "failed" else r.detail for r in hits))
+                detail = "; ".join(
+                    dict.fromkeys(f"{r.stream}: {r.detail}" if outcome == "failed" else r.detail for r in hits)
+                )
                 found.append(Result(connector, "", clause.id, hits[0].outcome, detail, notes))
                 break
         else:

@@ -31,14 +31,13 @@ class Figure(NamedTuple):
 
 
 def show(figures: Iterable[Figure], *, title: str = "") -> bool:
-    """Print each figure, beside its target where it is missed; whether all are right."""
+    """Print each figure beside its target; whether all are right."""
     rows = list(figures)
     if title:
         print(f"\n{title}")
     for f in rows:
         mark = "ok   " if f.is_right else "WRONG"
-        target = "" if f.is_right else f"  instead of {f.target}"
-        print(f"  {mark} {f.name:<48} {_short(f.ours)}{target}{'  ' + f.note if f.note else ''}")
+        print(f"  {mark} {f.name:<48} {_short(f.ours):<14} target {_short(f.target)}{'  ' + f.note if f.note else ''}")
     wrong = sum(not f.is_right for f in rows)
     print(f"{len(rows)} figures, {len(rows) - wrong} right, {wrong} wrong", flush=True)
     return not wrong

@@ -115,7 +115,7 @@ class OneTransport(httpx.AsyncHTTPTransport):
 class World:
     """Build, fill the emulators, then `with world.served():`. One mail connection per mailbox, one CRM.
 
-    config: further lines for hub.toml, put before the connections.
+    config: further lines for hub.toml, put before the connections. gmail: a mail tool to use instead of a new one.
     """
 
     def __init__(
@@ -128,12 +128,13 @@ class World:
         lists: Sequence[str] = (),
         config: str = "",
         files: Sequence[Path] = (),
+        gmail: GmailEmulator | None = None,
         patience_s: float = 90.0,
         settings_of_gmail: str = 'project_created = "2020-01-01"',
     ) -> None:
         self.folder = folder
         self.clock = clock or TickingClock()
-        self.gmail = GmailEmulator(now=self.clock.now)
+        self.gmail = gmail or GmailEmulator(now=self.clock.now)
         self.hubspot = HubSpotEmulator(token=TOKEN, now=self.clock.now)
         self.mailboxes = {_name(address): address for address in mailboxes}
         self.files = {f"file{n}": path for n, path in enumerate(files)}

@@ -1,12 +1,14 @@
 """Leases: one holder at a time, taken over when the heartbeat stops, late writes of the old holder refused."""
 
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from hub.store import LeaseLost, Store, acquire, release, renew, tables
+from hub.store import LeaseLost, Store, acquire, new_holder, release, renew, tables
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 TTL = timedelta(seconds=60)
@@ -73,3 +75,18 @@ def test_of_many_that_ask_at_once_one_gets_it(store: Store) -> None:
     for thread in threads:
         thread.join(30)
     assert sorted(fences, key=str) == [1, None, None, None]
+
+
+def test_the_lease_of_a_process_that_died_is_taken_over_at_once_a_living_ones_is_not(store: Store) -> None:
+    program = "from hub.store import new_holder; print(new_holder()); input()"
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    holder = process.stdout.readline().strip()
+    assert acquire(store, "x", holder, NOW, TTL) == 1
+    assert acquire(store, "x", new_holder(), NOW, TTL) is None
+    process.communicate("\n", timeout=30)
+    assert acquire(store, "x", new_holder(), NOW, TTL) == 2
+    assert acquire(store, "x", "elsewhere:1:abc", NOW, TTL) is None
+    assert acquire(store, "y", f"elsewhere:{process.pid}:abc", NOW, TTL) == 1
+    assert acquire(store, "y", new_holder(), NOW, TTL) is None  # the same number on another host says nothing

@@ -118,19 +118,32 @@ def _content(part: email.message.Message) -> bytes:
     return data if isinstance(data, bytes) else b""
 
 
+# Chosen, not verified at Gmail: labels are read as browsers read them, and bytes that are UTF-8 under a Latin label
+# stay as they are.
+_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "us-ascii", "windows-1252": "us-ascii"}
+
+
 def _utf8(data: bytes, charset: str | None) -> bytes:
     name = (charset or "us-ascii").lower()
+    name = _WIDER.get(name, name)
     if name in {"utf-8", "utf8", "us-ascii", "ascii"}:
         try:
             data.decode()
         except UnicodeDecodeError:
-            text = data.decode("utf-8", "replace") if name.startswith("utf") else data.decode("latin-1")
+            text = data.decode("utf-8", "replace") if name.startswith("utf") else _western(data)
             return text.encode()
         return data
     try:
         return data.decode(name, "replace").encode("utf-8", "replace")
     except (LookupError, ValueError):
         return data.decode("latin-1").encode()
+
+
+def _western(data: bytes) -> str:
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _filename(part: email.message.Message) -> str:

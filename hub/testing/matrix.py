@@ -1,0 +1,119 @@
+"""The matrix of clauses and connectors, and each connector's level, computed from results and never typed in.
+
+As a pytest plugin (`-p hub.testing.matrix`) it prints the matrix after the tests; with `--conformance-json FILE` the
+results are written down as well. As a command it runs the conformance tests of some paths and prints nothing else:
+
+    python -m hub.testing.matrix plugins/*/tests/test_conformance.py
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hub.testing.suite import PROPERTY
+from hub.testing.suite_result import CLAUSES, Result, level, merged
+
+SIGNS = {"passed": "yes", "exempt": "-", "open": "open", "failed": "NO"}
+
+
+def render(results: Iterable[Result], *, is_full: bool = True) -> str:
+    """One row per connector, one column per clause; below it what is not simply kept, in words.
+
+    is_full: clauses nobody ran count as failed; else (some tests deselected) they are left blank.
+    """
+    given = list(results)
+    names = sorted({r.connector for r in given})
+    width = max([len(n) for n in names] + [9])
+    head = " " * width + "  " + " ".join(f"{c.id:>4}" for c in CLAUSES)
+    lines, words = [head + "  level"], []
+    for name in names:
+        run = {r.clause for r in given if r.connector == name}
+        rows = {r.clause: r for r in merged(name, given) if is_full or r.clause in run}
+        signs = (f"{SIGNS[rows[c.id].outcome] if c.id in rows else '':>4}" for c in CLAUSES)
+        reached = level(list(rows.values())) or "none"
+        lines.append(f"{name:<{width}}  {' '.join(signs)}  {reached}")
+        for clause in CLAUSES:
+            row = rows.get(clause.id)
+            if row is None or (row.outcome == "passed" and not row.notes):
+                continue
+            said = [f"{row.outcome}: {row.detail}"] if row.outcome != "passed" else []
+            words.append(f"{name} {clause.id} {clause.name}: {'; '.join((*said, *row.notes))}")
+    return "\n".join([*lines, *([""] if words else []), *words])
+
+
+def to_json(results: Iterable[Result]) -> dict[str, Any]:
+    """For badges: level and outcomes per connector."""
+    given = list(results)
+    found = {}
+    for name in sorted({r.connector for r in given}):
+        rows = merged(name, given)
+        found[name] = {"level": level(rows), "clauses": {r.clause: r.to_dict() for r in rows}}
+    return found
+
+
+# As a pytest plugin
+
+
+def pytest_addoption(parser: Any) -> None:
+    parser.addoption("--conformance-json", default="", help="write the results of the connector clauses to this file")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
+    results = _reported(terminalreporter.stats)
+    if not results:
+        return
+    terminalreporter.section("connector conformance")
+    terminalreporter.write_line(render(results, is_full=not terminalreporter.stats.get("deselected")))
+    if path := config.getoption("--conformance-json"):
+        Path(path).write_text(json.dumps(to_json(results), indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def _reported(stats: dict[str, Sequence[Any]]) -> list[Result]:
+    """The results out of the test reports, which travel through xdist as well."""
+    reports = [r for rows in stats.values() for r in rows if getattr(r, "when", "") == "call"]
+    return [Result.of(value) for r in reports for key, value in r.user_properties if key == PROPERTY]
+
+
+# As a command
+
+
+class _Collector:
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+        self.errors: list[str] = []
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "call":
+            self.results += [Result.of(value) for key, value in report.user_properties if key == PROPERTY]
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self.errors.append(str(report.longreprtext))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 when no clause failed, 1 when one did, 2 when nothing could be run."""
+    parser = argparse.ArgumentParser(prog="python -m hub.testing.matrix", description="the connectors' conformance")
+    parser.add_argument("paths", nargs="+", help="test files or folders with conformance tests")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    args = parser.parse_args(argv)
+    import pytest
+
+    collector = _Collector()
+    with contextlib.redirect_stdout(io.StringIO()):
+        pytest.main(["-q", "-p", "no:cacheprovider", "-k", "test_clause", *args.paths], plugins=[collector])
+    if collector.errors or not collector.results:
+        print("\n".join(collector.errors) or "no conformance tests found", file=sys.stderr)
+        return 2
+    results = collector.results
+    print(json.dumps(to_json(results), indent=1, sort_keys=True) if args.json else render(results))
+    return int(any(r.outcome == "failed" for r in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

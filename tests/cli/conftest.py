@@ -1,0 +1,189 @@
+"""A hub of the made-up company over real HTTP, and `ihub` in this process, its output checked on the way."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub_gmail.emulator import GmailEmulator
+from hub_hubspot.emulator import HubSpotEmulator
+
+from hub.cli import main
+from hub.cli.text import width
+from hub.demo import Company
+from hub.testing import Running
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Ihub = Callable[..., Result]
+
+
+@pytest.fixture
+def ihub(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ihub:
+    """Run a command; whatever it prints for people must fit 80 columns, whatever it prints as JSON must parse."""
+    for name in [n for n in os.environ if n.startswith("HUB_")]:
+        monkeypatch.delenv(name)
+
+    def run(*args: object, code: int | None = 0) -> Result:
+        capsys.readouterr()
+        found = main([str(a) for a in args])
+        out, err = capsys.readouterr()
+        result = Result(found, out, err)
+        if "--json" in args:
+            assert out == "" or isinstance(json.loads(out), dict), out
+        else:
+            wide = [line for line in out.splitlines() if width(line) > 80]
+            assert not wide, wide
+        assert "\x1b" not in out + err  # not a terminal: no colour
+        assert code is None or found == code, (found, out, err)
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def company() -> Company:
+    return Company.build(end=datetime.now(UTC) - timedelta(hours=30))
+
+
+@dataclass
+class Servers:
+    gmail: Running
+    hubspot: Running
+    gmail_emulator: GmailEmulator
+    hubspot_emulator: HubSpotEmulator
+    company: Company
+
+    @property
+    def mailbox(self) -> str:
+        return self.company.mailboxes[0]
+
+    def config(self, more: str = "") -> str:
+        return f"""\
+[hub]
+timezone = "Europe/Berlin"
+[own]
+domains = ["{self.company.domain}"]
+[identity]
+free_domains_extra = ["{self.company.freemail}"]
+[system_of_record]
+connection = "crm"
+[connections.mail]
+connector = "gmail"
+[connections.mail.settings]
+mailbox = "{self.mailbox}"
+base_url = "{self.gmail.url}/"
+token_url = "{self.gmail.url}/token"
+auth_url = "{self.gmail.url}/o/oauth2/v2/auth"
+client_id = "client"
+client_secret = {{ env = "MAIL_SECRET" }}
+refresh_token = {{ env = "MAIL_TOKEN" }}
+[connections.crm]
+connector = "hubspot"
+[connections.crm.settings]
+base_url = "{self.hubspot.url}/"
+token = {{ env = "CRM_TOKEN" }}
+{more}"""
+
+
+def _emulators(company: Company) -> tuple[GmailEmulator, HubSpotEmulator]:
+    gmail, hubspot = GmailEmulator(), HubSpotEmulator(token="test-token")
+    address = company.mailboxes[0]
+    gmail.add_mailbox(address, company.aliases[address])
+    for mail in company.messages():
+        if mail.mailbox == address:
+            gmail.add_message(address, mail.raw, mail.labels, mail.received_at)
+    seed = company.hubspot_seed()
+    ids = {o["ref"]: (o["type"], str(1000 + i)) for i, o in enumerate(seed["objects"])}
+    objects: dict[str, list[dict[str, Any]]] = {}
+    for o in seed["objects"]:
+        links = [dict(zip(("to", "id"), ids[a["to_ref"]], strict=True)) for a in o.get("associations", ())]
+        given = {"id": ids[o["ref"]][1], "properties": o["properties"], "associations": links}
+        objects.setdefault(o["type"], []).append(given)
+    hubspot.seed(objects, seed["owners"])
+    return gmail, hubspot
+
+
+@pytest.fixture(scope="session")
+def shared_servers(company: Company) -> Iterator[Servers]:
+    """For tests that only read."""
+    gmail, hubspot = _emulators(company)
+    with gmail.serve() as g, hubspot.serve() as h:
+        yield Servers(g, h, gmail, hubspot, company)
+
+
+@pytest.fixture
+def servers(company: Company) -> Iterator[Servers]:
+    """For tests that change something there."""
+    gmail, hubspot = _emulators(company)
+    with gmail.serve() as g, hubspot.serve() as h:
+        yield Servers(g, h, gmail, hubspot, company)
+
+
+def _secrets(monkeypatch: pytest.MonkeyPatch, servers: Servers) -> None:
+    for name, value in {
+        "MAIL_SECRET": "s", "MAIL_TOKEN": f"1//refresh-{servers.mailbox}", "CRM_TOKEN": "test-token",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def synced_home(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with settings and everything read; to be copied."""
+    home = tmp_path_factory.mktemp("synced")
+    (home / "hub.toml").write_text(shared_servers.config())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        _secrets(patch, shared_servers)
+        assert main(["sync", "--quiet"]) == 0
+    return home
+
+
+@pytest.fixture
+def synced(
+    synced_home: Path, shared_servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ihub: Ihub
+) -> Ihub:
+    """`ihub` in a hub that has read everything."""
+    shutil.copytree(synced_home, tmp_path / "hub")
+    monkeypatch.chdir(tmp_path / "hub")
+    _secrets(monkeypatch, shared_servers)
+    return ihub
+
+
+@pytest.fixture
+def fresh(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ihub: Ihub) -> Ihub:
+    """`ihub` in a hub with settings, servers of its own and nothing read yet."""
+    (tmp_path / "hub.toml").write_text(servers.config())
+    monkeypatch.chdir(tmp_path)
+    _secrets(monkeypatch, servers)
+    return ihub
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ihub: Ihub) -> Ihub:
+    """`ihub` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return ihub
+
+
+@pytest.fixture(scope="session")
+def mbox(company: Company, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One own person's mailbox, as Takeout gives it."""
+    path = tmp_path_factory.mktemp("mail") / "Ines mail.mbox"
+    company.write_mbox(path, company.mailboxes[0])
+    return path

@@ -1,0 +1,83 @@
+"""`ihub import mail`: a timeline out of a file, without any settings."""
+
+from pathlib import Path
+
+from hub.demo import Company
+
+
+def test_from_a_takeout_file_to_a_brief_without_settings(empty, mbox: Path, company: Company) -> None:
+    shown = empty("import", "mail", mbox)
+    assert "ines_mail  healthy" in shown.out
+    assert f"Taken to be you, by the mail marked as sent: {company.domain}" in shown.out
+    brief = empty("brief", company.hero.person.address)
+    assert company.hero.last_subject in brief.out
+    answers = empty("brief", company.hero.person.address, "--json").json
+    assert answers["relationship"]["by_direction"].keys() >= {"inbound", "outbound"}
+    assert not Path("hub.toml").exists()
+    assert not Path("config").exists()
+
+
+def test_again_changes_nothing_and_other_commands_know_it(empty, mbox: Path) -> None:
+    empty("import", "mail", mbox)
+    value = empty("state-hash").out
+    assert empty("import", "mail", mbox, "--json").json["streams"][0]["seen"] == 0
+    assert empty("state-hash").out == value
+    assert "(imported file)" in empty("health").out
+    assert empty("health", "--json").json["imports"][0]["connection"] == "ines_mail"
+    assert "No connection is set up yet" in empty("sync").out
+    assert empty("sync", "ines_mail", "--json").json["connections"][0]["status"] == "healthy"
+
+
+def test_two_files_become_one_timeline(empty, mbox: Path, company: Company, tmp_path: Path) -> None:
+    company.write_mbox(tmp_path / "everything.mbox")
+    empty("import", "mail", mbox)
+    document = empty("import", "mail", tmp_path / "everything.mbox", "--json").json
+    assert document["streams"][0]["duplicate"] > 50
+    assert empty("replay", "--all", "--json").json["exit_code"] == 0
+
+
+def test_the_same_name_for_another_file_gets_a_number(empty, mbox: Path, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    other = tmp_path / "b" / mbox.name
+    other.write_bytes(mbox.read_bytes())
+    empty("import", "mail", mbox)
+    assert empty("import", "mail", other, "--json").json["connection"] == "ines_mail_2"
+    assert empty("import", "mail", other, "--name", "ines_mail", "--json").json["connection"] == "ines_mail"
+
+
+def test_me_decides_who_is_own(empty, tmp_path: Path, company: Company) -> None:
+    plain = tmp_path / "plain.mbox"
+    company.write_mbox(plain, company.mailboxes[0])
+    plain.write_bytes(b"\n".join(x for x in plain.read_bytes().split(b"\n") if not x.startswith(b"X-Gmail-Labels")))
+    shown = empty("import", "mail", plain)
+    assert "Nobody is known to be you" in shown.out
+    assert company.mailboxes[0] in shown.out
+    document = empty("--data-dir", "second", "import", "mail", plain, "--me", company.domain, "--json").json
+    assert document["mine"] == [company.domain]
+    assert document["busiest"] == []
+    assert document["streams"][0]["rules"]["excluded:internal"] > 0
+
+
+def test_what_is_no_mail_is_refused_and_not_remembered(empty, tmp_path: Path) -> None:
+    (tmp_path / "letter.mbox").write_bytes(b"\x00\x01\x02 not mail at all")
+    assert "holds no mail" in empty("import", "mail", "letter.mbox", code=2).err
+    assert "does not exist" in empty("import", "mail", "nowhere.mbox", code=2).err
+    assert empty("health", "--json").json["imports"] == []
+
+
+def test_wrong_options(empty, mbox: Path) -> None:
+    assert "--name takes lower-case" in empty("import", "mail", mbox, "--name", "My Mail", code=2).err
+    assert "--me takes an address" in empty("import", "mail", mbox, "--me", "ana", code=2).err
+    assert "the following arguments are required" in empty("import", code=2).err
+    Path("hub.toml").write_text('[connections.ines]\nconnector = "mailfile"\n')
+    assert 'have a connection "ines" already' in empty("import", "mail", mbox, "--name", "ines", code=2).err
+
+
+def test_an_import_beside_a_configured_mailbox_gives_no_second_copy(synced, mbox: Path) -> None:
+    before = synced("report", "summary", "--json").json
+    document = synced("import", "mail", mbox, "--json").json
+    books = document["streams"][0]
+    assert books["new"] == 0
+    assert books["duplicate"] > 100
+    assert synced("report", "summary", "--json").json["interactions"] == before["interactions"]
+    assert synced("sync", "--no-census", "--json").json["exit_code"] == 0

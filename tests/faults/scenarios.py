@@ -1,0 +1,297 @@
+"""What can go wrong while pulling, as a table: how it is brought about, what the hub must say, how it is mended.
+
+`play` runs one row: a world in order, the fault, a sync; then the fault is cleared and the hub must reach the very
+state of a world in which nothing had happened. Used by the tests and by `benchmarks.evidence.faults`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from hub import reports
+from hub.engine import SyncResult
+from hub.store import tables as t
+from tests.e2e import checks
+from tests.e2e.world import World, letters
+
+MAILBOX = "sam@ourco.example"
+FIRST, MORE = 100, 20
+MAIL, CRM = "mail_sam", "hubspot"
+Step = Callable[[World], Any]
+
+
+def nothing(world: World) -> None:
+    """No step of its own."""
+
+
+def clear(world: World) -> None:
+    world.gmail.faults.clear()
+    world.hubspot.faults.clear()
+
+
+def gmail(kind: str, **rule: Any) -> Step:
+    return lambda world: world.gmail.faults.add(kind, **rule)
+
+
+def hubspot(kind: str, **rule: Any) -> Step:
+    return lambda world: world.hubspot.faults.add(kind, **rule)
+
+
+def wait(**span: float) -> Step:
+    return lambda world: world.clock.advance(**span)  # type: ignore[attr-defined]
+
+
+def both(*steps: Step) -> Step:
+    def all_of(world: World) -> None:
+        for step in steps:
+            step(world)
+
+    return all_of
+
+
+async def keep_all(world: World) -> None:
+    """A person looks at what is held and says: nothing of this is to be deleted."""
+    with world.engine.store.read() as c:
+        holds = c.execute(sa.select(t.hold.c.id).where(t.hold.c.resolved_at.is_(None))).scalars().all()
+    for hold in holds:
+        await world.engine.release_hold(hold, is_approved=False)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One row. status, code: of the connection's sync under the fault. issue: the cause that must stand open, "" for none.
+
+    is_first: the fault is there at the very first sync; otherwise it meets a settled hub and new records.
+    says: text that must stand in what is told to a person. streams: words for single streams where others stay healthy.
+    quarantined: records that must be held with their raw form. mend: what a person does besides the fault ending.
+    """
+
+    name: str
+    connection: str
+    fault: Step
+    status: str
+    code: int
+    issue: str = ""
+    is_first: bool = False
+    says: str = ""
+    streams: dict[str, str] = field(default_factory=dict)
+    quarantined: int = 0
+    mend: Step = nothing
+    mended: Callable[[World], Awaitable[None]] | None = None
+
+
+# fmt: off
+SCENARIOS: tuple[Scenario, ...] = (
+    # --- mail tool
+    Scenario("history id expired", MAIL, gmail("expire_cursor", times=1), "healthy", 0),
+    Scenario("history id expires again and again", MAIL, gmail("expire_cursor"), "broken", 1, "cursor keeps expiring",
+             mend=wait(hours=25)),
+    Scenario("3 % hidden from the change feed", MAIL, both(gmail("hide", fraction=0.1, **{"from": "history"}), wait(hours=25)),
+             "healthy", 5, "census gap", says="had not come through the change feed"),
+    Scenario("30 % vanished, cursor expired", MAIL, both(gmail("vanish", fraction=0.3), gmail("expire_cursor", times=1)),
+             "degraded", 5, "many records vanished", says="nothing removed", mended=keep_all),
+    Scenario("30 % vanished, feed silent", MAIL, both(gmail("vanish", fraction=0.3), wait(hours=25)),
+             "degraded", 5, "census gap", mended=keep_all),
+    Scenario("access revoked", MAIL, lambda w: w.gmail.control("revoke", {"address": MAILBOX}), "needs-reconnect", 4,
+             "sign-in", mend=lambda w: w.gmail.grant(MAILBOX, refresh_token=f"1//refresh-{MAILBOX}")),
+    Scenario("access revoked before the first sync", MAIL, gmail("revoke_token"), "needs-reconnect", 4, "sign-in",
+             is_first=True),
+    Scenario("access token expired", MAIL, gmail("expire_token", times=1), "healthy", 0),
+    Scenario("daily quota reached", MAIL, gmail("quota", scope="daily"), "waiting-until", 3, says="limit is reached until",
+             mend=wait(hours=25)),
+    Scenario("daily quota reached amid the backfill", MAIL, gmail("quota", scope="daily", skip=60), "waiting-until", 3,
+             is_first=True, says="limit is reached until", mend=wait(hours=25)),
+    Scenario("too many calls a minute, once", MAIL, gmail("quota", scope="user", times=3), "healthy", 0),
+    Scenario("body cut short once", MAIL, gmail("truncate", times=1), "healthy", 0),
+    Scenario("body cut short always", MAIL, gmail("truncate"), "degraded", 3, "unreachable"),
+    Scenario("every third answer cut short", MAIL, gmail("truncate", every=3), "healthy", 0, is_first=True),
+    Scenario("connection reset once", MAIL, gmail("reset", times=2), "healthy", 0),
+    Scenario("connection reset always", MAIL, gmail("reset"), "degraded", 3, "unreachable"),
+    Scenario("503 for a while", MAIL, gmail("status", times=3, status=503), "healthy", 0),
+    Scenario("503 always", MAIL, gmail("status", status=503), "degraded", 3, "unreachable"),
+    Scenario("page loop in the list", MAIL, gmail("page_loop", path="/messages"), "broken", 1, "unknown answer",
+             is_first=True),
+    Scenario("page loop in the history", MAIL, gmail("page_loop", path="/history"), "broken", 1, "unknown answer"),
+    Scenario("HTML with status 200", MAIL, gmail("html"), "broken", 1, "unknown answer"),
+    Scenario("HTML in the middle of the backfill", MAIL, gmail("html", skip=6), "broken", 1, "unknown answer",
+             is_first=True),
+    Scenario("one poisoned record of a hundred", MAIL, gmail("poison", ids=["@17"]), "healthy", 3, quarantined=1,
+             is_first=True, says="1 failed"),
+    Scenario("scope taken away", MAIL, gmail("deny_scope"), "degraded", 3, "permission"),
+    # --- CRM
+    Scenario("contacts scope missing", CRM, hubspot("deny_scope", scope="crm.objects.deals.read"), "degraded", 3,
+             "permission", streams={"deals": "degraded", "contacts": "healthy", "emails": "healthy"}),
+    Scenario("token revoked", CRM, hubspot("revoke_token"), "needs-reconnect", 4, "sign-in"),
+    Scenario("daily limit reached", CRM, hubspot("quota", policy="DAILY"), "waiting-until", 3,
+             says="limit is reached until", mend=wait(hours=25)),
+    Scenario("too many calls, a few times", CRM, hubspot("quota", times=4), "healthy", 0),
+    Scenario("body cut short always", CRM, hubspot("truncate"), "degraded", 3, "unreachable"),
+    Scenario("HTML with status 200", CRM, hubspot("html"), "broken", 1, "unknown answer"),
+    Scenario("page loop in the list", CRM, hubspot("page_loop", path="/contacts"), "broken", 3, "unknown answer",
+             is_first=True, streams={"contacts": "broken", "deals": "healthy"}),
+    Scenario("one poisoned record", CRM, hubspot("poison", path="/contacts", times=1), "healthy", 3, quarantined=1,
+             is_first=True, says="1 failed"),
+    Scenario("hidden from search", CRM, both(hubspot("hide", path="/contacts/search", fraction=0.5), wait(hours=25)),
+             "degraded", 5, "census gap"),
+)
+# fmt: on
+
+
+@dataclass
+class Outcome:
+    """What came of a row. faulted: the sync under the fault; is_short: it ended without everything there is."""
+
+    scenario: Scenario
+    faulted: SyncResult
+    issues: list[str]
+    is_short: bool
+    quarantined: int
+    last: list[SyncResult]
+    is_whole: bool
+    wrong: list[str]
+    left: list[str]
+
+    @property
+    def problems(self) -> list[str]:
+        """[] when the hub said what it had to and lost nothing."""
+        s, r = self.scenario, self.faulted
+        told = "\n".join([*r.lines, r.detail])
+        found = []
+        if (r.status, r.exit_code) != (s.status, s.code):
+            found.append(f"ended as {r.status}/{r.exit_code}, not {s.status}/{s.code}: {told}")
+        if self.is_short and r.exit_code == 0:
+            found.append("a silent green: something is missing and the exit code is 0")
+        if s.issue and s.issue not in self.issues:
+            found.append(f"no open issue {s.issue!r}, only {self.issues}")
+        if s.says not in told:
+            found.append(f"does not say {s.says!r}: {told}")
+        for stream in r.streams:
+            if stream.stream in s.streams and s.streams[stream.stream] != stream.status:
+                found.append(f"stream {stream.stream} is {stream.status}, not {s.streams[stream.stream]}")
+        if self.quarantined != s.quarantined:
+            found.append(f"{self.quarantined} records in quarantine, not {s.quarantined}")
+        if any(x.exit_code for x in self.last):
+            found.append(f"after mending: {[(x.connection, x.status, x.exit_code, x.lines) for x in self.last]}")
+        if self.left:
+            found.append(f"after mending there are still open issues: {self.left}")
+        if not self.is_whole:
+            found.append("after mending, the state is not that of a world without the fault")
+        return found + self.wrong
+
+
+def built(folder: Path) -> World:
+    """A mailbox of 100 letters and a CRM of 130 contacts, 12 companies, 9 deals and a few engagements."""
+    world = World(folder, [MAILBOX], ["ourco.example"])
+    world.deliver(letters(FIRST))
+    world.hubspot.control("generate", {"companies": 12, "contacts": 130, "deals": 9, "emails": 14, "tasks": 5})
+    return world
+
+
+def further(world: World) -> None:
+    """What is new at the second sync."""
+    world.clock.advance(minutes=30)  # type: ignore[attr-defined]
+    world.deliver(letters(MORE, first=FIRST))
+    world.hubspot.control("generate", {"notes": 6})
+    ids = world.hubspot.portal.shelves["contacts"].live
+    world.hubspot.control("touch", {"type": "contacts", "ids": ids[3:9], "properties": {"jobtitle": "Owner"}})
+
+
+async def undisturbed(folder: Path) -> str:
+    """The state every row must end in."""
+    world = built(folder)
+    with world.served():
+        await world.sync_all()
+        further(world)
+        await world.sync_all()
+        found = world.digest()
+    await world.aclose()
+    return found
+
+
+async def play(folder: Path, scenario: Scenario, target: str) -> Outcome:
+    world = built(folder)
+    with world.served():
+        if scenario.is_first:
+            further(world)
+        else:
+            await world.sync_all()
+            further(world)
+        _named(world, scenario)
+        faulted = await world.sync(scenario.connection)
+        issues, quarantined = _issues(world), _quarantined(world)
+        other = MAIL if scenario.connection == CRM else CRM
+        is_short = not _held_all(world, scenario.connection)
+        clear(world)
+        scenario.mend(world)
+        if scenario.mended:
+            await scenario.mended(world)
+        await replayed(world)
+        await world.sync(other)
+        await world.sync(scenario.connection)
+        last = await world.sync_all()
+        with world.engine.store.read() as c:
+            wrong = checks.invariants(c)
+        outcome = Outcome(
+            scenario, faulted, issues, is_short, quarantined, last, world.digest() == target, wrong, _issues(world)
+        )
+    await world.aclose()
+    return outcome
+
+
+def _named(world: World, scenario: Scenario) -> None:
+    """Bring the fault about; "@17" among its ids means the mailbox's 17th message."""
+    scenario.fault(world)
+    ids = list(world.gmail.mailboxes[MAILBOX].messages)
+    for board in (world.gmail.faults, world.hubspot.faults):
+        for rule in board.state():
+            given = rule["args"].get("ids", [])
+            given[:] = [ids[int(i[1:])] if i.startswith("@") else i for i in given]
+
+
+async def replayed(world: World) -> None:
+    """What is in quarantine is fetched again once the fault is gone, as `ihub replay` does."""
+    for row in _quarantine(world):
+        await refetch(world, row["connection"], row["stream"], row["external_id"])
+
+
+async def refetch(world: World, connection: str, stream: str, external_id: str) -> None:
+    """A change at the source makes the next sync read the record again."""
+    if connection == CRM:
+        world.hubspot.control("touch", {"type": stream, "ids": [external_id]})
+    else:
+        world.gmail.control("label", {"address": MAILBOX, "ids": [external_id], "add": ["STARRED"]})
+        world.gmail.control("label", {"address": MAILBOX, "ids": [external_id], "remove": ["STARRED"]})
+
+
+def _quarantine(world: World) -> Sequence[dict[str, Any]]:
+    with world.engine.store.read() as c:
+        return reports.quarantine(c)
+
+
+def _quarantined(world: World) -> int:
+    rows = _quarantine(world)
+    return sum(r["raw_bytes"] > 0 for r in rows)
+
+
+def _issues(world: World) -> list[str]:
+    with world.engine.store.read() as c:
+        return list(c.execute(sa.select(t.issue.c.cause).where(t.issue.c.closed_at.is_(None))).scalars())
+
+
+def _held_all(world: World, connection: str) -> bool:
+    """Whether every record the source has is held by now."""
+    with world.engine.store.read() as c:
+        rows = c.execute(
+            sa.select(t.stream.c.name, t.record.c.external_id)
+            .join(t.record, t.record.c.stream_id == t.stream.c.id)
+            .join(t.connection, t.connection.c.id == t.stream.c.connection_id)
+            .where(t.connection.c.name == connection, t.record.c.gone_at.is_(None), t.record.c.disposition != "failed")
+        )
+        held = set(map(tuple, rows))
+    if connection == MAIL:
+        return {("messages", i) for i in world.gmail.mailboxes[MAILBOX].messages} <= held
+    shelves = world.hubspot.portal.shelves.items()
+    return {(name, str(i)) for name, shelf in shelves for i in shelf.live} <= held
