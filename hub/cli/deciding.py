@@ -28,6 +28,7 @@ def run_approve(args: argparse.Namespace, screen: Screen) -> int:
     kind, number = _target(args.words, "approve")
     with opened(args, screen) as engine:
         if kind == "hold":
+            screen.progress("asking the source about each record")
             removed = asyncio.run(engine.release_hold(number, True))
             screen.emit({"hold": number, "resolution": "approved", "removed": removed})
             screen.line(f"Hold {number} is released: {plural(removed, 'record')} removed.", "green")

@@ -185,10 +185,15 @@ def _show_result(screen: Screen, result: "PushResult", what: str) -> None:
     rows = [(outcome, number(n)) for outcome, n in sorted(done.items())]
     rows += [("failed", number(len(result.applied.failures)))] if result.applied.failures else []
     screen.fields(rows or [("changes", "none")])
-    for key, error in result.applied.failures[:10]:
-        screen.text(f"{key}: {error or 'no reason given'}", "yellow", 4, lines=3)
-    if len(result.applied.failures) > 10:
-        screen.line(f"and {number(len(result.applied.failures) - 10)} more (--json lists 50)", "dim", 4)
+    reasons: dict[str, list[str]] = {}
+    for key, error in result.applied.failures:
+        reasons.setdefault(error or "no reason given", []).append(key)
+    for reason, keys in sorted(reasons.items(), key=lambda kv: -len(kv[1]))[:10]:
+        more = f" and {number(len(keys) - 1)} more" if len(keys) > 1 else ""
+        screen.text(reason, "yellow", 4, lines=4)
+        screen.line(f"{keys[0]}{more}", "dim", 6)
+    if len(reasons) > 10:
+        screen.line(f"and {number(len(reasons) - 10)} more reasons (--json lists 50 failures)", "dim", 4)
 
 
 # --- undo -----------------------------------------------------------------------------------------------------------

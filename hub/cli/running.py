@@ -114,8 +114,7 @@ def set_up_logging(level: str | None, screen: Screen) -> None:
     root.addHandler(handler)
     chosen = (level or "warning").upper()
     logging.getLogger("hub").setLevel(chosen)
-    for name in ("httpx", "httpcore", "prefect", "alembic", "asyncio"):
-        logging.getLogger(name).setLevel(chosen if level == "debug" else "WARNING")
+    logging.getLogger("httpx").setLevel("INFO" if level == "debug" else "WARNING")
 
 
 class _Handler(logging.Handler):

@@ -229,7 +229,8 @@ class Engine:
         finally:
             await connector.aclose()
         statuses = [r.status for r in results]
-        code = st.exit_code(statuses, any(r.has_drift for r in results))
+        has_failures = any(r.books.counts["failed"] for r in results)
+        code = st.exit_code(statuses, any(r.has_drift for r in results), has_failures)
         lines = [line(name, r) for r in results]
         return SyncResult(name, st.worst(statuses), code, results, lines)
 

@@ -223,13 +223,16 @@ def _reconcile(
         if e.owner:
             names.setdefault(e.owner, "")
         lists.update(s[5:] for s in e.signals if s.startswith("list:"))
-    who = identity.resolve(c, names, run.rules, now, frozenset(lists))
+    split: list[int] = []
+    who = identity.resolve(c, names, run.rules, now, frozenset(lists), split)
     prefix = f"{run.connection}/{run.stream}/"
     mapped = [
         reconcile.Mapped(rid, prefix + e.external_id, e, who, is_metadata_only)
         for rid, e, is_metadata_only in page
     ]
     outcomes, again = reconcile.apply(c, mapped, run.rules.own, now)
+    if split:  # an address turned out to be a mailing list's: what stood under its former party moves
+        reconcile.follow(c, split, now)
     for outcome in outcomes:
         if outcome.what == "echo":
             final[outcome.record_id] = ("duplicate", "echo")

@@ -52,7 +52,7 @@ async def pull_stream(run: StreamRun, clock: Clock, since: datetime | None, brak
             holds = landing.open_holds(c, run.stream_id)
         if holds and result.status == st.HEALTHY:
             result.status, result.detail, result.has_drift = st.DEGRADED, str(holds[0]["detail"]), True
-        await take_census(run, clock, result, census)
+        await take_census(run, clock, result, brake, census)
     except LeaseLost:
         raise
     except RateLimited as exc:
@@ -161,11 +161,7 @@ async def _end_sweep(run: StreamRun, clock: Clock, brake: Brake, result: StreamR
     if not missing:
         return
     if brake.holds(len(missing), standing):
-        detail = f"{len(missing)} of {standing} records are no longer listed: nothing removed until somebody says so"
-        with run.store.write() as c:
-            landing.open_hold(c, "mass_delete", run.stream_id, [ext for _, ext in missing], detail, micros(clock.now()))
-        result.status, result.detail, result.has_drift = st.DEGRADED, detail, True
-        issues.report(run, clock.now(), "many records vanished", detail)
+        _hold_deletions(run, clock, [ext for _, ext in missing], standing, result)
         return
     await confirm_gone(run, clock, missing)
 
@@ -192,7 +188,9 @@ async def confirm_gone(run: StreamRun, clock: Clock, missing: Sequence[tuple[int
     return gone
 
 
-async def take_census(run: StreamRun, clock: Clock, result: StreamResult, wanted: bool | None) -> None:
+async def take_census(
+    run: StreamRun, clock: Clock, result: StreamResult, brake: Brake, wanted: bool | None
+) -> None:
     """Count the source independently and name what we do not hold; what can be fetched is fetched."""
     declared = run.connector.manifest.stream(run.stream).census
     if wanted is False or declared == "none" or result.status != st.HEALTHY:
@@ -208,37 +206,90 @@ async def take_census(run: StreamRun, clock: Clock, result: StreamResult, wanted
     counted = await run.connector.census(run.stream, window)
     if counted is None:
         return
-    missing: list[str] = []
-    surplus: list[str] = []
-    with run.store.read() as c:
-        live = sa.and_(t.record.c.stream_id == run.stream_id, t.record.c.gone_at.is_(None))
-        if counted.ids is not None:
-            ours = set(c.execute(sa.select(t.record.c.external_id).where(live)).scalars())
-            missing, surplus = sorted(counted.ids - ours), sorted(ours - counted.ids)
-            at_source, held = len(counted.ids), len(counted.ids & ours)
-        else:
-            held = int(c.execute(sa.select(sa.func.count()).where(live)).scalar_one())
-            at_source = counted.count or 0
+    if counted.ids is None:
+        _compare_counts(run, now, counted.count or 0, row["window_since"], result)
+        return
+    missing, surplus = _compare(run, counted.ids)
+    if missing or surplus:
+        # What changed while we counted is no gap: let the change feed speak once more.
+        await _pull(run, clock, instant_or_none(row["window_since"]), brake, result)
+        missing, surplus = _compare(run, counted.ids)
     repaired = await _repair(run, clock, missing)
     still = [ext for ext in missing if ext not in repaired]
-    explained = {"fetched after the census named them": len(repaired)} if repaired else {}
+    removed = await _dismiss(run, clock, surplus, brake, result)
+    explained = {
+        why: n
+        for why, n in (("fetched after the census named them", len(repaired)), ("gone at the source, removed", removed))
+        if n
+    }
+    _enter_census(run, now, row["window_since"], len(counted.ids), len(counted.ids) - len(missing), missing, surplus, explained)
+    if not missing and not surplus:
+        issues.close(run, now, "census gap")
+        return
+    result.has_drift = True
+    told = []
+    if missing:
+        told.append(f"{len(missing)} of {len(counted.ids)} records at the source had not come through the change feed")
+        told.append(f"{len(repaired)} of them fetched now")
+    if surplus:
+        told.append(f"{len(surplus)} records held are no longer at the source, {removed} of them removed")
+    detail = "census: " + "; ".join(told)
+    if still or len(surplus) > removed:
+        result.status = st.DEGRADED
+    result.detail = result.detail or detail
+    issues.report(run, now, "census gap", detail)
+
+
+def _compare(run: StreamRun, at_source: frozenset[str]) -> tuple[list[str], list[str]]:
+    """(ids the source has and we do not, ids we hold live and the source does not name)."""
+    with run.store.read() as c:
+        live = sa.and_(t.record.c.stream_id == run.stream_id, t.record.c.gone_at.is_(None))
+        ours = set(c.execute(sa.select(t.record.c.external_id).where(live)).scalars())
+    return sorted(at_source - ours), sorted(ours - at_source)
+
+
+def _compare_counts(run: StreamRun, now: datetime, at_source: int, since: int | None, result: StreamResult) -> None:
+    with run.store.read() as c:
+        held = landing.live_count(c, run.stream_id)
+    _enter_census(run, now, since, at_source, min(held, at_source), [], [], {})
+    if at_source <= held:
+        issues.close(run, now, "census gap")
+        return
+    result.has_drift, result.status = True, st.DEGRADED
+    result.detail = f"census: {at_source - held} of {at_source} records at the source are not held"
+    issues.report(run, now, "census gap", result.detail)
+
+
+def _enter_census(
+    run: StreamRun, now: datetime, since: int | None, at_source: int, held: int, missing: list[str], surplus: list[str],
+    explained: dict[str, int],
+) -> None:  # fmt: skip
     with run.store.write() as c:
         c.execute(sa.insert(t.census).values(
-            stream_id=run.stream_id, since=row["window_since"], until=None, taken_at=micros(now), at_source=at_source,
-            held=held, missing=_json(missing[:10000]), surplus=_json(surplus[:10000]), explained=_json(explained),
+            stream_id=run.stream_id, since=since, until=None, taken_at=micros(now), at_source=at_source, held=held,
+            missing=_json(missing[:10000]), surplus=_json(surplus[:10000]), explained=_json(explained),
         ))  # fmt: skip
-    if missing or (counted.ids is None and at_source > held):
-        short = len(missing) or at_source - held
-        result.has_drift = True
-        detail = f"census: {short} of {at_source} records at the source had not come through the change feed"
-        if repaired:
-            detail += f"; {len(repaired)} fetched now"
-        result.detail = detail
-        if still or counted.ids is None:
-            result.status = st.DEGRADED
-        issues.report(run, now, "census gap", detail)
-    elif result.status == st.HEALTHY:
-        issues.close(run, now, "census gap")
+
+
+async def _dismiss(run: StreamRun, clock: Clock, surplus: list[str], brake: Brake, result: StreamResult) -> int:
+    """Records the source did not name any more: held when many, else asked for and removed. Returns removals."""
+    if not surplus:
+        return 0
+    with run.store.read() as c:
+        standing = landing.live_count(c, run.stream_id)
+        known = landing.held(c, run.stream_id, surplus)
+    if brake.holds(len(surplus), standing):
+        _hold_deletions(run, clock, surplus, standing, result)
+        return 0
+    return await confirm_gone(run, clock, [(h.id, ext) for ext, h in known.items()])
+
+
+def _hold_deletions(run: StreamRun, clock: Clock, ids: list[str], standing: int, result: StreamResult) -> None:
+    detail = f"{len(ids)} of {standing} records are no longer listed: nothing removed until somebody says so"
+    with run.store.write() as c:
+        landing.open_hold(c, "mass_delete", run.stream_id, ids, detail, micros(clock.now()))
+    result.status, result.detail, result.has_drift = st.DEGRADED, detail, True
+    issues.report(run, clock.now(), "many records vanished", detail)
 
 
 async def _repair(run: StreamRun, clock: Clock, missing: Sequence[str]) -> set[str]:

@@ -15,8 +15,11 @@ def worst(statuses: Iterable[str]) -> str:
     return min(statuses, key=lambda s: WORST_FIRST.index(s) if s in WORST_FIRST else 0, default=HEALTHY)
 
 
-def exit_code(statuses: Iterable[str], has_drift: bool = False) -> int:
-    """0 fine, 1 failed, 3 partly failed, 4 needs re-authentication, 5 drift found."""
+def exit_code(statuses: Iterable[str], has_drift: bool = False, has_failures: bool = False) -> int:
+    """0 fine, 1 failed, 3 partly failed, 4 needs re-authentication, 5 drift found.
+
+    has_failures: a record of this run went to quarantine; the stream is healthy, the run was not whole.
+    """
     found = list(statuses)
     bad = [s for s in found if s in {BROKEN, DEGRADED, STALE, WAITING}]
     if RECONNECT in found:
@@ -25,4 +28,4 @@ def exit_code(statuses: Iterable[str], has_drift: bool = False) -> int:
         return FAILED
     if has_drift:
         return DRIFT
-    return PARTLY if bad else OK
+    return PARTLY if bad or has_failures else OK

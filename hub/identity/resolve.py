@@ -252,13 +252,28 @@ def _write(
         at = micros(entity.changed_at) if entity.changed_at else now
         statements += [
             {"record_id": rid, "field": name, "party_id": who.id, "value": value, "observed_at": at}
-            for name, value in entity.fields.items()
+            for name, value in {**entity.fields, "name": entity.name}.items()
             if value
         ]
     put(c, t.observation, _unique(observations, "record_id", "identifier_id"), keep=("first_seen_at",))
     for part in chunks([rid for rid, _ in records]):
         c.execute(sa.delete(t.statement).where(t.statement.c.record_id.in_(part)))
     add(c, t.statement, statements)
+    _rename(c, {_known(p.id): p for p in party_of.values()}, now)
+
+
+def _rename(c: Connection, parties: dict[int, PartyRow], now: int) -> None:
+    """The best of the names a party's records have today: one renamed at its source is renamed here."""
+    best: dict[int, tuple[bool, str]] = {}
+    for part in chunks(sorted(parties)):
+        s = t.statement.c
+        for pid, value in c.execute(sa.select(s.party_id, s.value).where(s.party_id.in_(part), s.field == "name")):
+            name = " ".join(value.split())[:512]
+            if "@" not in name:
+                best[pid] = max(best.get(pid, (False, "")), (" " in name, name))
+    for pid, (_, name) in best.items():
+        if name and parties[pid].name != name:
+            c.execute(sa.update(t.party).where(t.party.c.id == pid).values(name=name, changed_at=now))
 
 
 def _unique(rows: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:

@@ -111,8 +111,8 @@ class Rig:
         """Nobody deleted them, and yet nothing names or gives them any more."""
         raise Missing("vanish")
 
-    def poison(self, external_id: str) -> None:
-        """From now on this record comes in a shape the connector cannot understand."""
+    def poison(self, external_id: str) -> str | None:
+        """From now on this record comes in a shape the connector cannot understand; its id, where that changes it."""
         raise Missing("poison")
 
     def expire_cursor(self) -> None:

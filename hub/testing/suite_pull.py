@@ -291,8 +291,7 @@ async def census(b: Bench) -> None:
 async def poison(b: Bench) -> None:
     """W11."""
     ids = b.rig.populate(100)
-    bad = ids[41]
-    b.rig.poison(bad)
+    bad = b.rig.poison(ids[41]) or ids[41]
     connector = b.connect()
     landed = Landed(b.stream)
     await landed.pull(connector)

@@ -14,6 +14,7 @@ AT_ONCE = 3
 async def push(b: Bench) -> None:
     """W6."""
     b.rig.populate(5)
+    await b.connect().check()  # as the hub does before anything is written
     total = 0
     for skip in range(3):  # each of three calls in a row is once the one whose answer is lost
         changes = [b.rig.wanted(n) for n in range(total, total + 4 * AT_ONCE)]
@@ -76,6 +77,7 @@ async def echo(b: Bench) -> None:
     mine = set(b.rig.populate(6))
     connector = b.connect()
     landed = Landed(b.stream)
+    await connector.check()  # as the hub does before anything is written
     await landed.pull(connector)
     changes = [b.rig.wanted(n) for n in range(3)]
     receipts = await Journal(b.clock).push(connector, changes)

@@ -56,11 +56,11 @@ def digest(c: Connection) -> str:
     h = hashlib.sha256(reports.state_hash(c).encode())
     items = sa.select(
         t.connection.c.name, t.stream.c.name, t.record.c.external_id, t.item.c.kind, t.item.c.title, t.item.c.state,
-        t.item.c.is_closed, t.item.c.due_at, t.item.c.entity,
+        t.item.c.is_closed, t.item.c.due_at,
     ).where(t.item.c.gone_at.is_(None))  # fmt: skip
     _add(h, c, _of_record(items, t.item))
     _add(h, c, sa.select(t.party.c.public_id, t.party.c.kind, t.party.c.name).where(_is_pointed_at()))
-    records = sa.select(t.connection.c.name, t.stream.c.name, t.record.c.external_id, t.record.c.hash).where(
+    records = sa.select(t.connection.c.name, t.stream.c.name, t.record.c.external_id).where(
         t.record.c.gone_at.is_(None), ~t.record.c.id.in_(_echoes())
     )
     _add(h, c, _joined(records.select_from(t.record)))

@@ -76,7 +76,12 @@ def test_addresses_nobody_reads(address: str, is_one: bool) -> None:
 
 @pytest.mark.parametrize(
     ("address", "is_one"),
-    [("dev@lists.kestrel.example", True), ("dev@googlegroups.com", True), ("dev@listening.example", False), ("lists@x.example", False)],
+    [
+        ("dev@lists.kestrel.example", True),
+        ("dev@googlegroups.com", True),
+        ("dev@listening.example", False),
+        ("lists@x.example", False),
+    ],
 )
 def test_hosts_that_say_they_are_a_mailing_lists(address: str, is_one: bool) -> None:
     assert is_list(address) is is_one

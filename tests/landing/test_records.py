@@ -17,7 +17,13 @@ def sid(store: Store) -> int:
 
 
 def row(ext: str, body: bytes | None = b"raw", **more: object) -> Landing:
-    values = {"external_id": ext, "hash": digest(body or b""), "disposition": "new", "body": body, "policy": b"policy01"}
+    values = {
+        "external_id": ext,
+        "hash": digest(body or b""),
+        "disposition": "new",
+        "body": body,
+        "policy": b"policy01",
+    }
     return Landing(**(values | more))  # type: ignore[arg-type]
 
 
@@ -96,7 +102,11 @@ def test_what_a_full_enumeration_did_not_name(store: Store, sid: int) -> None:
 
 def test_going_over_all_records_in_parts(store: Store, sid: int) -> None:
     with store.write() as c:
-        put(c, sid, *(row(f"r{i:02}", b"raw%d" % i if i % 2 else None, policy=b"old" if i < 4 else None) for i in range(9)))
+        put(
+            c,
+            sid,
+            *(row(f"r{i:02}", b"raw%d" % i if i % 2 else None, policy=b"old" if i < 4 else None) for i in range(9)),
+        )
         put(c, sid, row("bad", disposition="failed", failure="x", policy=b"now"))
         seen: list[str] = []
         after = 0

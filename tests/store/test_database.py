@@ -47,7 +47,9 @@ def shape(inspector: sa.Inspector) -> dict[str, Any]:
             "primary": inspector.get_pk_constraint(name)["constrained_columns"],
             "indexes": {i["name"]: (i["column_names"], i["unique"]) for i in inspector.get_indexes(name)},
             "unique": sorted(tuple(u["column_names"]) for u in inspector.get_unique_constraints(name)),
-            "foreign": sorted((tuple(f["constrained_columns"]), f["referred_table"]) for f in inspector.get_foreign_keys(name)),
+            "foreign": sorted(
+                (tuple(f["constrained_columns"]), f["referred_table"]) for f in inspector.get_foreign_keys(name)
+            ),
         }
     return found
 
@@ -128,7 +130,10 @@ def test_a_password_in_the_url_is_not_repeated() -> None:
 def test_sqlite_is_set_up_for_durability(sqlite_folder: Any) -> None:
     store = Store.open(f"sqlite:///{sqlite_folder}/durable/hub.db")
     with store.read() as c:
-        asked = {p: c.exec_driver_sql(f"pragma {p}").scalar() for p in ("journal_mode", "synchronous", "page_size", "foreign_keys")}
+        asked = {
+            p: c.exec_driver_sql(f"pragma {p}").scalar()
+            for p in ("journal_mode", "synchronous", "page_size", "foreign_keys")
+        }
     assert asked == {"journal_mode": "wal", "synchronous": 2, "page_size": 8192, "foreign_keys": 1}
     store.close()
 

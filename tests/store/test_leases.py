@@ -79,7 +79,9 @@ def test_of_many_that_ask_at_once_one_gets_it(store: Store) -> None:
 
 def test_the_lease_of_a_process_that_died_is_taken_over_at_once_a_living_ones_is_not(store: Store) -> None:
     program = "from hub.store import new_holder; print(new_holder()); input()"
-    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     holder = process.stdout.readline().strip()

@@ -37,7 +37,13 @@ class World:
     """
 
     def __init__(
-        self, store: Store, vendors: dict[str, Vendor], *, sor: str = "", clock: FakeClock | None = None, **sections: Any
+        self,
+        store: Store,
+        vendors: dict[str, Vendor],
+        *,
+        sor: str = "",
+        clock: FakeClock | None = None,
+        **sections: Any,
     ) -> None:
         VENDORS.clear()
         VENDORS.update(vendors)
@@ -174,7 +180,9 @@ def timeline(c: Connection) -> dict[str, dict[str, Any]]:
             "people": {tuple(p) for p in c.execute(people.where(t.participation.c.interaction_id == r["id"]))},
             "links": {(names[p], *rest) for p, *rest in c.execute(links.where(t.link.c.interaction_id == r["id"]))},
             "sources": {tuple(s) for s in c.execute(sources.where(t.source.c.interaction_id == r["id"]))},
-            "keys": set(c.execute(sa.select(t.dedup_key.c.key).where(t.dedup_key.c.interaction_id == r["id"])).scalars()),
+            "keys": set(
+                c.execute(sa.select(t.dedup_key.c.key).where(t.dedup_key.c.interaction_id == r["id"])).scalars()
+            ),
             "thread": frozenset(threads[r["conversation_id"]]),
         }
     return found
@@ -203,11 +211,17 @@ def check(c: Connection) -> None:
         key = (party, week_of(at), channel, direction)
         recount[key] = recount.get(key, 0) + 1
     v = t.volume.c
-    rollup = {(p, w, ch, d): n for p, w, ch, d, n in c.execute(sa.select(v.party_id, v.week, v.channel, v.direction, v.count)) if n}
+    rollup = {
+        (p, w, ch, d): n
+        for p, w, ch, d, n in c.execute(sa.select(v.party_id, v.week, v.channel, v.direction, v.count))
+        if n
+    }
     assert rollup == recount
     i = t.interaction.c
     wrong = sa.select(t.link.c.interaction_id).outerjoin(t.interaction, i.id == t.link.c.interaction_id)
-    stale = sa.or_(i.id.is_(None), i.gone_at.is_not(None), i.occurred_at != t.link.c.occurred_at, i.direction != t.link.c.direction)
+    stale = sa.or_(
+        i.id.is_(None), i.gone_at.is_not(None), i.occurred_at != t.link.c.occurred_at, i.direction != t.link.c.direction
+    )
     assert not c.execute(wrong.where(stale)).all(), "a link that does not fit its interaction"
     sourceless = sa.select(i.public_id).where(i.gone_at.is_(None), i.id.not_in(sa.select(t.source.c.interaction_id)))
     assert not c.execute(sourceless).all(), "an interaction on the timeline that no source tells of"
