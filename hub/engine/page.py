@@ -40,6 +40,7 @@ class StreamRun:
     ttl: timedelta
     sibling: "Callable[[int], StreamRun]"
     sweep: int = 0
+    is_sweeping: bool = False
     books: Books = field(default_factory=Books)
     pages: int = 0
     warnings: list[str] = field(default_factory=list)

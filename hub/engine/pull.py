@@ -74,6 +74,10 @@ async def pull_stream(run: StreamRun, clock: Clock, since: datetime | None, brak
     except HubError as exc:
         result.status, result.detail = st.BROKEN, str(exc)
         issues.report(run, clock.now(), type(exc).__name__, str(exc))
+    except Exception as exc:  # a connector's bug must cost its stream, not the others: it is reported as one
+        log.exception("%s/%s: a bug in the connector", run.connection, run.stream)
+        result.status, result.detail = st.BROKEN, f"{type(exc).__name__} in the connector: {exc}"
+        issues.report(run, clock.now(), "bug in the connector", result.detail)
     result.books = run.books
     result.requests = run.connector.http.requests - before
     finish(run, clock.now(), result)
@@ -82,12 +86,12 @@ async def pull_stream(run: StreamRun, clock: Clock, since: datetime | None, brak
 
 async def _pull(run: StreamRun, clock: Clock, since: datetime | None, brake: Brake, result: StreamResult) -> None:
     row = _row(run)
-    if row["is_sweeping"] == 0 and row["cursor"] is None:
+    if not row["is_sweeping"] and row["cursor"] is None:
         row = _begin(run, row, since)
     elif _is_earlier(since, instant_or_none(row["window_since"]), row):
         row = _begin(run, row, since)  # more history is wanted than was read: enumerate again
     for attempt in (1, 2):
-        run.sweep = row["sweep"]
+        run.sweep, run.is_sweeping = row["sweep"], bool(row["is_sweeping"])
         pull = Pull(
             run.stream, row["cursor"], Window(since=instant_or_none(row["window_since"])), held=_held_bodies(run)
         )
@@ -139,6 +143,11 @@ def _held_bodies(run: StreamRun) -> Any:
 
 async def _page(run: StreamRun, clock: Clock, page: Page, brake: Brake, result: StreamResult) -> None:
     now = clock.now()
+    if page.is_full and not run.is_sweeping:
+        # The connector enumerates everything on its own account: number it, so that its end can find what is gone.
+        run.sweep += 1
+        run.is_sweeping = True
+        _save(run, {"sweep": run.sweep, "is_sweeping": True})
     ends_sweep = page.is_full and page.is_last
     cursor: dict[str, Any] = {"cursor": page.cursor}
     if page.total is not None:
@@ -149,6 +158,7 @@ async def _page(run: StreamRun, clock: Clock, page: Page, brake: Brake, result: 
     # The enumeration's end is stored only after what it did not name has been dealt with.
     await asyncio.to_thread(take, run, page, now, None)
     await _end_sweep(run, clock, brake, result)
+    run.is_sweeping = False
     _save(run, {**cursor, "is_sweeping": False, "backfilled_at": micros(clock.now())})
 
 
@@ -199,7 +209,9 @@ async def take_census(
     if wanted is None:
         with run.store.read() as c:
             last = c.execute(sa.select(sa.func.max(t.census.c.taken_at)).where(t.census.c.stream_id == run.stream_id)).scalar()
-        if last is not None and now - instant(last) < CENSUS_EVERY:
+        row = _row(run)
+        is_newer = last is not None and last >= (row["backfilled_at"] or 0) and row["status"] in {st.HEALTHY, "new"}
+        if last is not None and is_newer and now - instant(last) < CENSUS_EVERY:
             return
     row = _row(run)
     window = Window(since=instant_or_none(row["window_since"]), until=None)
@@ -309,7 +321,7 @@ def finish(run: StreamRun, now: datetime, result: StreamResult) -> None:
     values: dict[str, Any] = {"status": result.status, "detail": result.detail[:2000], "last_try_at": micros(now)}
     if result.status == st.HEALTHY:
         values |= {"last_good_at": micros(now), "waiting_until": None}
-        for cause in ("sign-in", "permission", "unreachable", "unknown answer", "many records vanished"):
+        for cause in ("sign-in", "permission", "unreachable", "unknown answer", "many records vanished", "bug in the connector"):
             issues.close(run, now, cause)
     _save(run, values)
     ended = {

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from hub.api import Identifier
 from hub.identity import normal
 from hub.own import Own, is_list, is_no_reply
-from hub.store import add_ids, chunks, micros, short_id
+from hub.store import add_ids, among, change, micros, short_id
 from hub.store.tables import identifier, party
 
 PERSONAL = "personal"
@@ -40,6 +40,11 @@ class PartyRow:
     organization_id: int | None = None
     owner_identifier_id: int | None = None
     is_changed: bool = False
+    into: "PartyRow | None" = None
+
+    def final(self) -> "PartyRow":
+        """The party that stands for this one after all joins."""
+        return self if self.into is None else self.into.final()
 
     def rename(self, name: str, rank: int) -> None:
         """Take the better name: the higher rank, then the fuller one, then the alphabet (never the arrival order)."""
@@ -65,6 +70,18 @@ class IdentifierRow:
 Key = tuple[str, str]
 
 
+_STORED = (
+    sa.select(
+        identifier.c.id, identifier.c.scheme, identifier.c.value, identifier.c.match_value, identifier.c.sharing,
+        party.c.id, party.c.public_id, party.c.kind, party.c.name, party.c.name_rank, party.c.organization_id,
+        party.c.owner_identifier_id,
+    )
+    .join(party, party.c.id == identifier.c.party_id)
+    .where(identifier.c.scheme == sa.bindparam("scheme"), among(identifier.c.match_value))
+    .order_by(identifier.c.id)
+)  # fmt: skip
+
+
 class Index:
     """Use within one transaction: `load`, then ask and change, then `flush`."""
 
@@ -76,6 +93,7 @@ class Index:
         self._rows: dict[Key, IdentifierRow] = {}
         self._by_match: dict[Key, IdentifierRow] = {}
         self._parties: dict[int, PartyRow] = {}
+        self._sharing: dict[Key, str] = {}
         self._new_parties: list[PartyRow] = []
         self._new_rows: list[IdentifierRow] = []
         self.split: list[PartyRow] = []
@@ -98,17 +116,10 @@ class Index:
             if (scheme, value) not in self._rows:
                 wanted.setdefault(scheme, set()).add(value)
         for scheme, values in wanted.items():
-            matches = {self._match(scheme, v) for v in values}
-            for part in chunks(sorted(matches)):
-                self._read(sa.and_(identifier.c.scheme == scheme, identifier.c.match_value.in_(part)))
+            self._read(scheme, sorted({self._match(scheme, v) for v in values}))
 
-    def _read(self, where: Any) -> None:
-        joined = sa.select(
-            identifier.c.id, identifier.c.scheme, identifier.c.value, identifier.c.match_value, identifier.c.sharing,
-            party.c.id, party.c.public_id, party.c.kind, party.c.name, party.c.name_rank, party.c.organization_id,
-            party.c.owner_identifier_id,
-        ).join(party, party.c.id == identifier.c.party_id)  # fmt: skip
-        for row in self._c.execute(joined.where(where).order_by(identifier.c.id)):
+    def _read(self, scheme: str, matches: list[str]) -> None:
+        for row in self._c.execute(_STORED, {"scheme": scheme, "values": matches}):
             ident_id, scheme, value, match, sharing, party_id, public, kind, name, rank, org_id, owner_id = row
             who = self._parties.get(party_id)
             if who is None:
@@ -128,6 +139,13 @@ class Index:
 
     def sharing(self, scheme: str, value: str) -> str:
         """How many people may stand behind an identifier: only `personal` ones are ever merge keys."""
+        key = (scheme, value)
+        found = self._sharing.get(key)
+        if found is None:
+            found = self._sharing[key] = self._judge(scheme, value)
+        return found
+
+    def _judge(self, scheme: str, value: str) -> str:
         if scheme == "domain":
             return "domain"
         if scheme == "phone":
@@ -219,7 +237,9 @@ class Index:
         """Write everything new and changed. Parties first, organizations before their people."""
         for is_org in (True, False):
             batch = [p for p in self._new_parties if (p.kind == "organization") is is_org]
-            rows = [self._party_values(p) for p in batch]
+            rows = [
+                {"public_id": p.public_id, "created_at": self._now, **self._party_values(p)} for p in batch
+            ]
             for p, new_id in zip(batch, add_ids(self._c, party, rows), strict=True):
                 p.id, p.is_changed = new_id, False
                 self._parties[new_id] = p
@@ -229,22 +249,20 @@ class Index:
         ]
         for r, new_id in zip(self._new_rows, add_ids(self._c, identifier, identifiers), strict=True):
             r.id = new_id
-        for r in self._rows.values():
-            if r.is_changed:
-                values = {"sharing": r.sharing, "party_id": r.party.id}
-                self._c.execute(sa.update(identifier).where(identifier.c.id == r.id).values(values))
-                r.is_changed = False
-        for p in self._parties.values():
-            if p.is_changed:
-                values = {k: v for k, v in self._party_values(p).items() if k not in {"created_at", "public_id"}}
-                self._c.execute(sa.update(party).where(party.c.id == p.id).values(values))
-                p.is_changed = False
+        moved = [r for r in self._rows.values() if r.is_changed]
+        change(self._c, identifier, [{"id": r.id, "sharing": r.sharing, "party_id": r.party.id} for r in moved])
+        altered = [p for p in self._parties.values() if p.is_changed]
+        change(self._c, party, [{"id": p.id, **self._party_values(p)} for p in altered])
+        for r in moved:
+            r.is_changed = False
+        for p in altered:
+            p.is_changed = False
         self._new_parties.clear()
         self._new_rows.clear()
 
     def _party_values(self, p: PartyRow) -> dict[str, Any]:
         return {
-            "public_id": p.public_id, "kind": p.kind, "name": p.name, "name_rank": p.name_rank,
+            "kind": p.kind, "name": p.name, "name_rank": p.name_rank,
             "organization_id": p.organization.id if p.organization else p.organization_id,
-            "owner_identifier_id": p.owner_identifier_id, "created_at": self._now, "changed_at": self._now,
+            "owner_identifier_id": p.owner_identifier_id, "changed_at": self._now,
         }  # fmt: skip

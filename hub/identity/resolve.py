@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from hub.api import Identifier, Organization, Person
 from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, Index, Key, PartyRow, Rules
-from hub.store import add, chunks, micros, put
+from hub.store import add, among, change, chunks, micros, put
 from hub.store import tables as t
 
 HUB_KEY = "hub-key"
@@ -35,7 +35,10 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Everything of `loser` now answers to `winner` (party ids)."""
+    """Everything of `loser` now answers to `winner` (party ids).
+
+    The same twice: the party stays, but its kind or its organization is another one now.
+    """
 
     loser: int
     winner: int
@@ -93,6 +96,7 @@ def observe(
     for rid, entity in records:
         who, merged = _party(c, index, entity, keys[rid], ours, micros(now))
         moved += merged
+        before = (who.kind, _org_id(who), who.organization)
         if any(s == HUB_KEY for s, _ in keys[rid]):
             echoes.add(rid)
         for key in keys[rid]:
@@ -102,8 +106,12 @@ def observe(
                 index.attach(key, who)
         who.rename(entity.name, NAME_FROM_RECORD)
         _relations(index, entity, who)
+        if who.id is not None and before != (who.kind, _org_id(who), who.organization):
+            moved.append(Moved(who.id, who.id))
         party_of[rid] = who
     index.flush()
+    party_of = {rid: who.final() for rid, who in party_of.items()}  # a later record of the page may have joined two
+    moved += [Moved(p.id, p.id) for p in index.split if p.id]
     _write(c, index, records, keys, party_of, micros(now))
     return {rid: _known(p.id) for rid, p in party_of.items()}, moved, echoes
 
@@ -176,6 +184,8 @@ def _party(
             moved += _join(c, index, winner, loser, entity, now)
     if isinstance(entity, Person) and entity.is_own and winner.kind == "person":
         winner.kind, winner.is_changed = "own", winner.id is not None
+        if winner.id is not None:
+            moved.append(Moved(winner.id, winner.id))
     return winner, moved
 
 
@@ -197,6 +207,10 @@ def _join(
     for row in index._rows.values():
         if row.party is loser:
             row.party, row.is_changed = winner, row.id is not None
+    for p in (*index._parties.values(), *index._new_parties):
+        p.organization = winner if p.organization is loser else p.organization
+        p.organization_id = winner.id if loser.id and p.organization_id == loser.id else p.organization_id
+    loser.into = winner
     winner.rename(loser.name, loser.name_rank)
     winner.organization_id = winner.organization_id or loser.organization_id
     winner.is_changed = winner.id is not None
@@ -235,6 +249,12 @@ def _relations(index: Index, entity: Person | Organization, who: PartyRow) -> No
             who.owner_identifier_id, who.is_changed = owner.id, who.id is not None
 
 
+_FORGET = sa.delete(t.statement).where(among(t.statement.c.record_id))
+_NAMES = sa.select(t.statement.c.party_id, t.statement.c.value).where(
+    among(t.statement.c.party_id), t.statement.c.field == "name"
+)
+
+
 def _write(
     c: Connection, index: Index, records: list[tuple[int, Person | Organization]], keys: dict[int, list[Key]],
     party_of: dict[int, PartyRow], now: int,
@@ -256,8 +276,7 @@ def _write(
             if value
         ]
     put(c, t.observation, _unique(observations, "record_id", "identifier_id"), keep=("first_seen_at",))
-    for part in chunks([rid for rid, _ in records]):
-        c.execute(sa.delete(t.statement).where(t.statement.c.record_id.in_(part)))
+    c.execute(_FORGET, {"values": [rid for rid, _ in records]})
     add(c, t.statement, statements)
     _rename(c, {_known(p.id): p for p in party_of.values()}, now)
 
@@ -265,15 +284,12 @@ def _write(
 def _rename(c: Connection, parties: dict[int, PartyRow], now: int) -> None:
     """The best of the names a party's records have today: one renamed at its source is renamed here."""
     best: dict[int, tuple[bool, str]] = {}
-    for part in chunks(sorted(parties)):
-        s = t.statement.c
-        for pid, value in c.execute(sa.select(s.party_id, s.value).where(s.party_id.in_(part), s.field == "name")):
-            name = " ".join(value.split())[:512]
-            if "@" not in name:
-                best[pid] = max(best.get(pid, (False, "")), (" " in name, name))
-    for pid, (_, name) in best.items():
-        if name and parties[pid].name != name:
-            c.execute(sa.update(t.party).where(t.party.c.id == pid).values(name=name, changed_at=now))
+    for pid, value in c.execute(_NAMES, {"values": sorted(parties)}):
+        name = " ".join(value.split())[:512]
+        if "@" not in name:
+            best[pid] = max(best.get(pid, (False, "")), (" " in name, name))
+    renamed = [(pid, name) for pid, (_, name) in best.items() if name and parties[pid].name != name]
+    change(c, t.party, [{"id": pid, "name": name, "changed_at": now} for pid, name in renamed])
 
 
 def _unique(rows: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ def judge(policy: CapturePolicy, interaction: Interaction) -> Verdict:
 
 def _with_parents(labels: tuple[str, ...]) -> set[str]:
     """Labels in lower case, a nested one ("Private/Family") with all it lies in."""
-    found = set()
+    found: set[str] = set()
     for label in labels:
         parts = label.lower().split("/")
         found.update("/".join(parts[: n + 1]) for n in range(len(parts)))

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.landing.books import Disposition
-from hub.store import add_ids, chunks, insert, pack, put, unpack
+from hub.store import add_ids, among, change, chunks, insert, pack, put, unpack
 from hub.store.tables import quarantine, raw, record
 
 
@@ -37,15 +37,21 @@ class Landing:
     redirect_to: str | None = None
 
 
+_HELD = sa.select(
+    record.c.external_id, record.c.id, record.c.hash, record.c.disposition, record.c.policy, record.c.gone_at
+).where(record.c.stream_id == sa.bindparam("stream_id"), among(record.c.external_id))
+
+
 def held(c: Connection, stream_id: int, external_ids: Sequence[str]) -> dict[str, Held]:
     """Standing of those ids that were ever seen."""
-    found = {}
-    columns = (record.c.external_id, record.c.id, record.c.hash, record.c.disposition, record.c.policy, record.c.gone_at)
-    for part in chunks(list(external_ids)):
-        query = sa.select(*columns).where(record.c.stream_id == stream_id, record.c.external_id.in_(part))
-        for ext, rid, digest, disposition, policy, gone_at in c.execute(query):
-            found[ext] = Held(rid, bytes(digest), disposition, bytes(policy) if policy else None, gone_at is not None)
-    return found
+    if not external_ids:
+        return {}
+    return {
+        ext: Held(rid, bytes(digest), disposition, bytes(policy) if policy else None, gone_at is not None)
+        for ext, rid, digest, disposition, policy, gone_at in c.execute(
+            _HELD, {"stream_id": stream_id, "values": external_ids}
+        )
+    }
 
 
 def land(
@@ -64,17 +70,15 @@ def land(
     ]  # fmt: skip
     for r, new_id in zip(fresh, add_ids(c, record, values), strict=True):
         ids[r.external_id] = new_id
-    again = [
+    change(c, record, [
         {
-            "rid": known[r.external_id].id, "hash": r.hash, "disposition": r.disposition, "rule": r.rule,
+            "id": known[r.external_id].id, "hash": r.hash, "disposition": r.disposition, "rule": r.rule,
             "policy": r.policy, "occurred_at": r.occurred_at, "last_seen_at": now, "sweep": sweep, "gone_at": None,
             "redirect_to": r.redirect_to,
         }
         for r in rows
         if r.external_id in known
-    ]  # fmt: skip
-    if again:
-        c.execute(sa.update(record).where(record.c.id == sa.bindparam("rid")), again)
+    ])  # fmt: skip
     kept, dropped, failed, mended = [], [], [], []
     for r in rows:
         rid = ids[r.external_id]

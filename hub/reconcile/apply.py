@@ -4,7 +4,7 @@ Everything works on a page at once. The result does not depend on which source a
 from the smallest shared key, the content from the lowest-ranked source, the people from the union of all sources.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,12 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.api import Interaction
 from hub.own import Own
 from hub.reconcile import shape
 from hub.reconcile.conversations import assign
 from hub.reconcile.links import insert_new, relink
 from hub.reconcile.shape import Mapped
-from hub.store import add, add_ids, chunks, micros, pack, put
+from hub.store import add, add_ids, among, change, chunks, micros, pack, put
 from hub.store import tables as t
 
 
@@ -30,16 +31,22 @@ class Outcome:
     what: str
 
 
+BESIDE = ("direction", "zone", "owner_identifier_id", "is_metadata_only")
+
+
 @dataclass(slots=True)
 class _Entry:
-    """An interaction of this page, stored or about to be. `sources`: rank of each record that tells of it."""
+    """An interaction of this page, stored or about to be. `sources`: rank of each record that tells of it.
+
+    beside: the stored values of `BESIDE`, which may change though the content does not.
+    """
 
     id: int | None
     public_id: str
     rank: bytes = b""
-    hash: bytes = b""
     is_gone: bool = False
     conversation_id: int | None = None
+    beside: tuple[Any, ...] = ()
     sources: dict[int, bytes] = field(default_factory=dict)
     offers: dict[int, Mapped] = field(default_factory=dict)
     content: Mapped | None = None
@@ -60,73 +67,108 @@ def apply(
         return [], []
     entries = _find(c, page)
     by_key: dict[str, _Entry] = {}
-    outcomes, of_record = [], {}
+    outcomes, of_record, moved = [], {}, {}
     for m in page:
+        before = entries.get(f"r:{m.record_id}")
         entry = _entry(m, entries, by_key)
-        content = shape.content_hash(m.entity)
+        if before is not None and before is not entry:
+            moved[m.record_id] = before
         is_echo = bool(m.hub_key)
-        outcomes.append(Outcome(m.record_id, 0, _what(entry, m, content, is_echo)))
-        entry.sources[m.record_id] = shape.rank(micros(m.at(now)), content, is_echo)
+        ranked = shape.rank(micros(m.at(now)), m.content, is_echo)
+        outcomes.append(Outcome(m.record_id, 0, _what(entry, m, ranked, is_echo)))
+        entry.sources[m.record_id] = ranked
         entry.offers[m.record_id] = m
         if not is_echo:
             entry.refs += m.entity.thread_refs
         of_record[m.record_id] = entry
+    again = _leave(c, moved, now)
     unique = list({id(e): e for e in of_record.values()}.values())
-    again = [rid for e in unique if (rid := _choose_content(e, own, now)) is not None]
+    again += [rid for e in unique if (rid := _choose_content(e, own, now)) is not None]
     _write_entries(c, unique, by_key, now)
     for outcome in outcomes:
-        outcome.interaction_id = _id(of_record[outcome.record_id])
+        entry = of_record[outcome.record_id]
+        outcome.interaction_id = _id(entry)
+        if outcome.what == "unchanged" and entry.content is entry.offers[outcome.record_id]:
+            outcome.what = "updated"
     _write_sources(c, page, of_record, outcomes)
     _write_links(c, unique, now)
     return outcomes, again
 
 
+def _leave(c: Connection, moved: dict[int, _Entry], now: datetime) -> list[int]:
+    """Records that tell of another interaction from now on; returns what must be mapped again for the old ones."""
+    if not moved:
+        return []
+    lost, again = remove(c, list(moved), now)
+    for rid, old in moved.items():
+        old.sources.pop(rid, None)
+        old.offers.pop(rid, None)
+        if old.id in lost:
+            old.is_gone, old.rank = True, b""
+    return again
+
+
 def _choose_content(e: _Entry, own: Own, now: datetime) -> int | None:
-    """Take the lowest-ranked source's content; its record id when that record is not in this page."""
+    """Take the lowest-ranked source's content; its record id when that record is not in this page.
+
+    What only echoes tell of is not on the timeline: our own writes must not bring back what is gone.
+    """
+    if not e.sources:
+        return None
     best = min(e.sources, key=lambda rid: (e.sources[rid], rid))
     ranked = e.sources[best]
-    if ranked == e.rank and not e.is_gone:
-        return None
+    is_known = ranked == e.rank and not e.is_gone
     if best not in e.offers:
-        return best
-    e.content, e.rank = e.offers[best], ranked
-    e.values = shape.row(e.content, own, now, shape.content_hash(e.content.entity), ranked)
+        is_echo = ranked.startswith(shape.ECHO)
+        return None if is_known or is_echo else best
+    m = e.offers[best]
+    values = shape.row(m, own, now, ranked)
+    if m.hub_key:
+        if e.is_new:
+            e.values, e.is_gone = values | shape.GONE | {"gone_at": micros(now)}, True
+        return None
+    if is_known and e.beside == tuple(values[k] for k in BESIDE):
+        return None
+    e.content, e.rank, e.values = m, ranked, values
     return None
+
+
+_STORED = sa.select(
+    t.interaction.c.id, t.interaction.c.public_id, t.interaction.c.rank, t.interaction.c.gone_at,
+    t.interaction.c.conversation_id, *(t.interaction.c[k] for k in BESIDE),
+)  # fmt: skip
+_BY_ID = _STORED.where(among(t.interaction.c.id))
+_BY_PUBLIC_ID = _STORED.where(among(t.interaction.c.public_id))
+_BY_RECORD = sa.select(t.source.c.record_id, t.source.c.interaction_id).where(among(t.source.c.record_id))
+_BY_KEY = sa.select(t.dedup_key.c.key, t.dedup_key.c.interaction_id).where(among(t.dedup_key.c.key))
+_SOURCES = sa.select(t.source.c.interaction_id, t.source.c.record_id, t.source.c.rank).where(
+    among(t.source.c.interaction_id)
+)
 
 
 def _find(c: Connection, page: Sequence[Mapped]) -> dict[str, _Entry]:
     """Stored entries of the page under every name it may be asked for: record, key and public id."""
     names: dict[int, list[str]] = {}
-    record_ids = [m.record_id for m in page]
-    for part in chunks(record_ids):
-        rows = c.execute(sa.select(t.source.c.record_id, t.source.c.interaction_id).where(t.source.c.record_id.in_(part)))
-        for rid, iid in rows:
-            names.setdefault(iid, []).append(f"r:{rid}")
-    for part in chunks(sorted({k for m in page for k in m.keys})):
-        rows = c.execute(sa.select(t.dedup_key.c.key, t.dedup_key.c.interaction_id).where(t.dedup_key.c.key.in_(part)))
-        for key, iid in rows:
-            names.setdefault(iid, []).append(f"k:{key}")
+    for rid, iid in _rows(c, _BY_RECORD, [m.record_id for m in page]):
+        names.setdefault(iid, []).append(f"r:{rid}")
+    for key, iid in _rows(c, _BY_KEY, sorted({k for m in page for k in m.keys})):
+        names.setdefault(iid, []).append(f"k:{key}")
     public = sorted({m.hub_key or m.public_id for m in page})
-    wanted = (
-        t.interaction.c.id, t.interaction.c.public_id, t.interaction.c.rank, t.interaction.c.hash,
-        t.interaction.c.gone_at, t.interaction.c.conversation_id,
-    )  # fmt: skip
     entries: dict[str, _Entry] = {}
     found: dict[int, _Entry] = {}
-    for where, values in ((t.interaction.c.id, sorted(names)), (t.interaction.c.public_id, public)):
-        for part in chunks(list(values)):
-            for iid, pub, rank, digest, gone_at, conv in c.execute(sa.select(*wanted).where(where.in_(part))):
-                entry = found.setdefault(
-                    iid, _Entry(iid, pub, bytes(rank), bytes(digest), gone_at is not None, conv)
-                )
-                entries[f"p:{pub}"] = entry
-                for name in names.get(iid, ()):
-                    entries[name] = entry
-    for part in chunks(sorted(found)):
-        columns = (t.source.c.interaction_id, t.source.c.record_id, t.source.c.rank)
-        for iid, rid, rank in c.execute(sa.select(*columns).where(t.source.c.interaction_id.in_(part))):
-            found[iid].sources[rid] = bytes(rank)
+    for statement, values in ((_BY_ID, sorted(names)), (_BY_PUBLIC_ID, public)):
+        for iid, pub, rank, gone_at, conv, *beside in _rows(c, statement, values):
+            entry = found.setdefault(iid, _Entry(iid, pub, bytes(rank), gone_at is not None, conv, tuple(beside)))
+            entries[f"p:{pub}"] = entry
+            for name in names.get(iid, ()):
+                entries[name] = entry
+    for iid, rid, rank in _rows(c, _SOURCES, sorted(found)):
+        found[iid].sources[rid] = bytes(rank)
     return entries
+
+
+def _rows(c: Connection, statement: Any, values: list[Any]) -> Iterable[Any]:
+    return c.execute(statement, {"values": values}) if values else ()
 
 
 def _entry(m: Mapped, entries: dict[str, _Entry], by_key: dict[str, _Entry]) -> _Entry:
@@ -135,8 +177,10 @@ def _entry(m: Mapped, entries: dict[str, _Entry], by_key: dict[str, _Entry]) -> 
     candidates += [f"k:{k}" for k in m.keys] + [f"r:{m.record_id}", f"p:{m.public_id}"]
     entry = next((entries[n] for n in candidates if n in entries), None)
     if entry is None:
-        entry = _Entry(None, m.public_id, is_new=True)
-        entries[f"p:{m.public_id}"] = entry
+        # An echo that arrives before what it echoes keeps its place: our key is the public id of the thing itself.
+        public_id = m.hub_key if shape.is_public_id(m.hub_key) else m.public_id
+        entry = _Entry(None, public_id, is_new=True)
+        entries[f"p:{public_id}"] = entry
     for k in m.keys:
         if f"k:{k}" not in entries:
             by_key[k] = entry
@@ -144,12 +188,12 @@ def _entry(m: Mapped, entries: dict[str, _Entry], by_key: dict[str, _Entry]) -> 
     return entry
 
 
-def _what(entry: _Entry, m: Mapped, content: bytes, is_echo: bool) -> str:
+def _what(entry: _Entry, m: Mapped, ranked: bytes, is_echo: bool) -> str:
     if is_echo and (entry.id is not None or entry.sources):
         return "echo"
     if m.record_id in entry.sources:
-        return "updated" if entry.hash != content or entry.is_gone else "unchanged"
-    return "duplicate" if entry.sources else "new"
+        return "updated" if entry.sources[m.record_id] != ranked or entry.is_gone else "unchanged"
+    return "duplicate" if any(not r.startswith(shape.ECHO) for r in entry.sources.values()) else "new"
 
 
 def _write_entries(c: Connection, unique: list[_Entry], by_key: dict[str, _Entry], now: datetime) -> None:
@@ -157,9 +201,7 @@ def _write_entries(c: Connection, unique: list[_Entry], by_key: dict[str, _Entry
     rows = [{"public_id": e.public_id, **(e.values or {})} for e in fresh]
     for e, new_id in zip(fresh, add_ids(c, t.interaction, rows), strict=True):
         e.id = new_id
-    changed = [e for e in unique if not e.is_new and e.values is not None]
-    for e in changed:
-        c.execute(sa.update(t.interaction).where(t.interaction.c.id == e.id).values(**(e.values or {})))
+    change(c, t.interaction, [{"id": e.id, **e.values} for e in unique if not e.is_new and e.values is not None])
     add(c, t.dedup_key, [{"key": k, "interaction_id": _id(e)} for k, e in by_key.items()])
     conversations = assign(
         c,
@@ -167,13 +209,11 @@ def _write_entries(c: Connection, unique: list[_Entry], by_key: dict[str, _Entry
         {_id(e): e.conversation_id for e in unique if e.conversation_id is not None},
         micros(now),
     )
-    moved = [
-        {"iid": _id(e), "conversation_id": conversations[_id(e)]}
+    change(c, t.interaction, [
+        {"id": _id(e), "conversation_id": conversations[_id(e)]}
         for e in unique
         if conversations.get(_id(e), e.conversation_id) != e.conversation_id
-    ]
-    if moved:
-        c.execute(sa.update(t.interaction).where(t.interaction.c.id == sa.bindparam("iid")), moved)
+    ])  # fmt: skip
     _write_content(c, [e for e in unique if e.values is not None])
 
 
@@ -183,14 +223,8 @@ def _write_content(c: Connection, entries: list[_Entry]) -> None:
         m = e.content
         if m is None:
             continue
-        codec, text = pack(m.entity.text.encode("utf-8", "surrogatepass"))
-        full = None
-        if m.entity.body:
-            raw = m.entity.body.encode("utf-8", "surrogatepass")
-            full = pack(raw)[1] if codec == "zlib" else raw
-            if codec == "zlib" and pack(raw)[0] != "zlib":
-                codec, text, full = "plain", m.entity.text.encode("utf-8", "surrogatepass"), raw
-        if text or full:
+        if m.entity.text or m.entity.body:
+            codec, text, full = _packed(m.entity)
             bodies.append({"interaction_id": _id(e), "codec": codec, "text": text, "full_text": full})
         files += [
             {
@@ -205,6 +239,17 @@ def _write_content(c: Connection, entries: list[_Entry]) -> None:
         c.execute(sa.delete(t.attachment).where(t.attachment.c.interaction_id.in_(part)))
     put(c, t.body, bodies)
     put(c, t.attachment, files)
+
+
+def _packed(entity: Interaction) -> tuple[str, bytes, bytes | None]:
+    """(codec, text, body or None): both in one codec, which both must bear."""
+    text = entity.text.encode("utf-8", "surrogatepass")
+    codec, small = pack(text)
+    if not entity.body:
+        return codec, small, None
+    body = entity.body.encode("utf-8", "surrogatepass")
+    body_codec, small_body = pack(body) if codec != "plain" else ("plain", body)
+    return (codec, small, small_body) if body_codec == codec else ("plain", text, body)
 
 
 def _write_sources(
@@ -275,7 +320,7 @@ def remove(c: Connection, record_ids: Sequence[int], now: datetime) -> tuple[lis
         shown = {iid: rank for iid, rank in c.execute(ranks)}
         again += [min(srcs)[1] for iid, srcs in left.items() if bytes(shown[iid]) not in {r for r, _ in srcs}]
         if lost:
-            values = {"gone_at": micros(now), "changed_at": micros(now), "rank": b"", "hash": b"", "snippet": "", "subject": ""}
+            values = shape.GONE | {"gone_at": micros(now), "changed_at": micros(now)}
             c.execute(sa.update(t.interaction).where(t.interaction.c.id.in_(lost)).values(**values))
             for table in (t.body, t.attachment):
                 c.execute(sa.delete(table).where(table.c.interaction_id.in_(lost)))

@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.store import add, add_ids, chunks
+from hub.store import add, add_ids, among
 from hub.store.tables import conversation, interaction, thread_ref
+
+
+_KNOWN = sa.select(thread_ref.c.ref, thread_ref.c.conversation_id).where(among(thread_ref.c.ref))
 
 
 def assign(c: Connection, refs: Mapping[int, Sequence[str]], current: Mapping[int, int], now: int) -> dict[int, int]:
@@ -18,14 +21,7 @@ def assign(c: Connection, refs: Mapping[int, Sequence[str]], current: Mapping[in
     refs: each interaction's references. current: conversations of interactions already stored.
     """
     wanted = sorted({ref[:512] for own in refs.values() for ref in own})
-    known: dict[str, int] = {}
-    for part in chunks(wanted):
-        known.update(
-            (ref, conv)
-            for ref, conv in c.execute(
-                sa.select(thread_ref.c.ref, thread_ref.c.conversation_id).where(thread_ref.c.ref.in_(part))
-            )
-        )
+    known: dict[str, int] = {ref: conv for ref, conv in c.execute(_KNOWN, {"values": wanted})}  # noqa: C416
     parent: dict[object, object] = {}
 
     def find(node: object) -> object:

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from typing import Any, Protocol
 
@@ -13,6 +13,8 @@ from hub.own import Own
 from hub.store import digest, micros, short_id
 
 HUB_KEY = "hub-key:"
+ECHO = b"\xff"
+GONE: dict[str, Any] = {"rank": b"", "hash": b"", "snippet": "", "subject": ""}  # what is kept of what is gone
 OWN_ROLES = frozenset({"from", "organizer", "author", "agent"})
 
 
@@ -35,6 +37,8 @@ class Mapped:
 
     own_key: "<connection>/<stream>/<external id>", names it where no tool-independent key does.
     is_metadata_only: the policy kept the envelope only.
+    hub_key: our own external key, when the tool hands back what we wrote; "" otherwise.
+    keys: tool-independent names, at most 512 characters each. content: `content_hash` of the entity.
     """
 
     record_id: int
@@ -42,20 +46,17 @@ class Mapped:
     entity: Interaction
     who: Mapping[Identifier, Who]
     is_metadata_only: bool = False
+    hub_key: str = field(init=False)
+    keys: list[str] = field(init=False)
+    public_id: str = field(init=False)
+    content: bytes = field(init=False)
 
-    @property
-    def hub_key(self) -> str:
-        """Our own external key, when the tool hands back what we wrote; "" otherwise."""
-        return next((k[len(HUB_KEY):] for k in self.entity.dedup_keys if k.startswith(HUB_KEY)), "")
-
-    @property
-    def keys(self) -> list[str]:
-        """Tool-independent names, at most 512 characters each."""
-        return [k[:512] for k in self.entity.dedup_keys if not k.startswith(HUB_KEY)]
-
-    @property
-    def public_id(self) -> str:
-        return short_id("i", min(self.keys, default=self.own_key))
+    def __post_init__(self) -> None:
+        given = self.entity.dedup_keys
+        self.hub_key = next((k[len(HUB_KEY) :] for k in given if k.startswith(HUB_KEY)), "")
+        self.keys = [k[:512] for k in given if not k.startswith(HUB_KEY)]
+        self.public_id = short_id("i", min(self.keys, default=self.own_key))
+        self.content = content_hash(self.entity)
 
     def at(self, now: datetime) -> datetime:
         """When it happened: the instant, else the start of its day, else when the source changed it, else now."""
@@ -75,9 +76,14 @@ def content_hash(e: Interaction) -> bytes:
     )))  # fmt: skip
 
 
+def is_public_id(key: str) -> bool:
+    """True for what `Mapped.public_id` may have made."""
+    return key.startswith("i") and key.isalnum() and key.isascii() and len(key) <= 32
+
+
 def rank(at_us: int, content: bytes, is_echo: bool) -> bytes:
     """Order of sources: the lowest one's content is shown. Depends on the content alone, never on arrival."""
-    return (b"\xff" if is_echo else b"\x00") + struct.pack(">Q", at_us + (1 << 62)) + content
+    return (ECHO if is_echo else b"\x00") + struct.pack(">Q", at_us + (1 << 62)) + content
 
 
 def direction(m: Mapped, own: Own) -> str:
@@ -112,7 +118,7 @@ def parties(m: Mapped) -> set[int]:
     return found
 
 
-def row(m: Mapped, own: Own, now: datetime, content: bytes, ranked: bytes) -> dict[str, Any]:
+def row(m: Mapped, own: Own, now: datetime, ranked: bytes) -> dict[str, Any]:
     """The interaction's own columns, as this source gives them."""
     e = m.entity
     at = m.at(now)
@@ -122,7 +128,7 @@ def row(m: Mapped, own: Own, now: datetime, content: bytes, ranked: bytes) -> di
         "ended_at": micros(e.ended_at) if e.ended_at else None, "all_day": e.all_day.isoformat() if e.all_day else None,
         "zone": e.zone[:40], "subject": e.subject[:998], "snippet": snippet(e.text), "status": e.status[:32],
         "purpose": e.purpose, "owner_identifier_id": owner.identifier_id if owner else None, "rank": ranked,
-        "is_metadata_only": m.is_metadata_only, "files": len(e.attachments), "hash": content,
+        "is_metadata_only": m.is_metadata_only, "files": len(e.attachments), "hash": m.content,
         "changed_at": micros(now), "gone_at": None,
     }  # fmt: skip
 

@@ -4,6 +4,7 @@ SQLAlchemy's own way prepares every row of an `executemany` again, which cost mo
 is its conversion of values: all our columns hold what both drivers take (int, bool, str, bytes, None).
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
@@ -12,10 +13,49 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from hub.store import tables as t
 
 Rows = Sequence[dict[str, Any]]
+
+
+class _Many(sa.types.TypeDecorator[list[Any]]):
+    """A list as one parameter: an array where the database has them, JSON text in SQLite."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def __init__(self, item: Any) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else postgresql.ARRAY(self.item))
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return json.dumps(list(value)) if dialect.name == "sqlite" else list(value)
+
+
+class _Values(FunctionElement[Any]):
+    name = "values_of"
+    inherit_cache = True
+
+
+@compiles(_Values, "sqlite")
+def _each(element: _Values, compiler: Any, **kw: Any) -> str:
+    return f"(SELECT value FROM json_each({compiler.process(element.clauses, **kw)}))"
+
+
+@compiles(_Values, "postgresql")
+def _unnest(element: _Values, compiler: Any, **kw: Any) -> str:
+    return f"(SELECT unnest({compiler.process(element.clauses, **kw)}))"
+
+
+def among(column: "sa.ColumnElement[Any]") -> "sa.ColumnElement[bool]":
+    """`column IN (the parameter "values")`, for statements made once: any number of values is one parameter."""
+    return column.bool_op("IN")(_Values(sa.bindparam("values", type_=_Many(column.type))))
 
 
 class _Ready(NamedTuple):

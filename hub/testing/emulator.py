@@ -189,12 +189,18 @@ class _FaultLayer:
             await self._app(scope, receive, send)
             return
         board = self._emulator.faults
-        status = 0
+        is_noted = False
+
+        def note(status: int) -> None:
+            nonlocal is_noted
+            is_noted = True
+            with self._emulator.lock:
+                self._emulator.requests.append((method, path, status))
+                self._emulator.counts[method] += 1
 
         async def spy(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                note(message["status"])  # before the answer leaves: who has it finds the call in the log
             await send(message)
 
         try:
@@ -217,9 +223,8 @@ class _FaultLayer:
             else:
                 await self._app(scope, receive, spy)
         finally:
-            with self._emulator.lock:
-                self._emulator.requests.append((method, path, status))
-                self._emulator.counts[method] += 1
+            if not is_noted:
+                note(0)
 
 
 def _cut(scope: Scope) -> None:

@@ -30,7 +30,7 @@ class Rig:
     interval_s: time between two pulls. sweep_s: time after which everything slow (deletions, merges) has shown.
     push_kind: which of `Manifest.pushes` the suite writes.
     cannot: parts of a clause the vendor makes impossible, and why: "newest-first", "estimate", "window",
-        "tampered-body", "replay", "expire-cursor", "refresh". They are printed with the result.
+        "tampered-body", "replay", "downgrade", "expire-cursor", "refresh". They are printed with the result.
     """
 
     stream: ClassVar[str] = ""

@@ -4,7 +4,7 @@ It stands in for the real one so that a connector can be tested with `hub.api` a
 clauses through the real engine.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,6 +35,7 @@ from hub.api import (
 
 BRAKE = 0.3
 TRIES = 6
+Then = Callable[[Page], None] | None
 
 
 @dataclass
@@ -95,20 +96,27 @@ class Landed:
         self.cursor = None
         self._named = set()
 
-    async def pull(self, connector: Connector[Any], *, stop: int = 0, is_lost: bool = False) -> list[Page]:
-        """Pull to the end, or `stop` pages; is_lost: we die before the last of them is stored."""
+    async def pull(
+        self, connector: Connector[Any], *, stop: int = 0, is_lost: bool = False, then: Then = None
+    ) -> list[Page]:
+        """Pull to the end, or `stop` pages; is_lost: we die before the last of them is stored.
+
+        then: called once, with the first page, as soon as that is stored.
+        """
         pages: list[Page] = []
         self.rewritten = []
         try:
-            await self._read(connector, pages, stop, is_lost)
+            await self._read(connector, pages, stop, is_lost, then)
         except CursorExpired:
             if self.cursor is None:
                 raise
             self.restart()
-            await self._read(connector, pages, stop, is_lost)
+            await self._read(connector, pages, stop, is_lost, then)
         return pages
 
-    async def _read(self, connector: Connector[Any], pages: list[Page], stop: int, is_lost: bool) -> None:
+    async def _read(
+        self, connector: Connector[Any], pages: list[Page], stop: int, is_lost: bool, then: Then
+    ) -> None:
         stream: Any = connector.pull(Pull(self.stream, self.cursor, self.window, self.kept))
         async with aclosing(stream):
             async for page in stream:
@@ -116,6 +124,8 @@ class Landed:
                 is_over = len(pages) == stop
                 if not (is_over and is_lost):
                     await self._store(connector, page)
+                if then is not None and len(pages) == 1:
+                    then(page)
                 if is_over:
                     return
 

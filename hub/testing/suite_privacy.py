@@ -63,9 +63,13 @@ async def _broken(b: Bench, hidden: list[str]) -> list[str]:
         await landed.pull(connector)
     except HubError as exc:
         told.append(f"{exc!r} {exc}")
-    timeline = landed.timeline(connector)
+    for external_id, body in landed.bodies.items():
+        try:
+            list(connector.to_canonical(b.stream, RawRecord(external_id, body)))
+        except Exception as exc:  # whatever it is (W11 judges that), its text must not tell
+            told.append(f"{exc!r} {exc}")
     b.rig.restore()
-    return [*told, *timeline.rejected.values(), *landed.gaps.values()]
+    return [*told, *landed.gaps.values()]
 
 
 def _first(lines: Iterable[str], text: str) -> str:

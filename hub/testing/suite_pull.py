@@ -3,7 +3,7 @@
 from datetime import datetime
 from itertools import pairwise
 
-from hub.api import ContractBroken, HubError, Permission, Person, ScopeError, Window
+from hub.api import ContractBroken, HubError, Page, Permission, Person, ScopeError, Window
 from hub.testing.suite_bench import Bench, Broken
 from hub.testing.suite_driver import Landed
 
@@ -60,12 +60,12 @@ async def backfill(b: Bench) -> None:
     pages = await whole.pull(connector)
     b.need(len(pages) > 2, f"{n} records come in {len(pages)} pages: the rig's `many` is too small to resume anywhere")
     timeline = b.agree(whole, connector, "backfill")
+    times = timeline.times()
     b.need(all(p.is_full for p in pages), "a page of the backfill does not say is_full: deletions can never be told")
     b.need([p.is_last for p in pages].count(True) == 1 and pages[-1].is_last, "is_last must be said once, at the end")
-    times = timeline.times()
     _newest_first(b, [[times[r.external_id] for r in p.records if r.external_id in times] for p in pages])
-    await _interrupted(b, len(pages))
     await _windows(b, times)
+    await _interrupted(b, len(pages))
 
 
 def _newest_first(b: Bench, pages: list[list[datetime]]) -> None:
@@ -77,20 +77,30 @@ def _newest_first(b: Bench, pages: list[list[datetime]]) -> None:
 
 
 async def _interrupted(b: Bench, pages: int) -> None:
-    """Die at every page, before it is stored and after: what is there in the end is everything."""
+    """Die at every page, before it is stored and after, while the source goes on: in the end everything is there."""
     landed = Landed(b.stream)
-    for _ in range(2 * pages + 4):
+    for turn in range(2 * pages + 4):
         await landed.pull(b.connect(), stop=1, is_lost=True)
         got = await landed.pull(b.connect(), stop=1)
         if not got or got[-1].is_last:
             break
+        if turn == 0:
+            b.wait()
+            _both_sides(b, got[0])
     else:
         raise Broken("a backfill that is interrupted at every page never ends")
     connector = b.connect()
-    b.agree(landed, connector, "backfill interrupted at every page")
     b.wait()
     await landed.pull(connector)
-    b.agree(landed, connector, "the first pull after an interrupted backfill")
+    await b.agree_with_fresh(landed, "a backfill interrupted at every page, and one pull after it")
+
+
+def _both_sides(b: Bench, page: Page) -> None:
+    """Change records this page has given and records still to come; add one."""
+    read = {r.external_id for r in page.records}
+    for external_id in (*sorted(read)[:2], *sorted(b.rig.existing() - read)[:2]):
+        b.rig.change(external_id)
+    b.rig.add()
 
 
 async def _windows(b: Bench, times: dict[str, datetime]) -> None:
@@ -136,7 +146,7 @@ async def incremental(b: Bench) -> None:
     b.wait()
     await landed.pull(connector)
     await b.agree_with_fresh(landed, "changed rows")
-    await _changed_mid_page(b, ids)
+    await _changed_mid_page(b)
     for _ in range(2):
         b.sweep()
         await landed.pull(connector)
@@ -146,18 +156,10 @@ async def incremental(b: Bench) -> None:
     b.agree(landed, connector, "after a rest")
 
 
-async def _changed_mid_page(b: Bench, ids: list[str]) -> None:
+async def _changed_mid_page(b: Bench) -> None:
     """A backfill during which records change on both sides of where it stands, and new ones come."""
-    landed = Landed(b.stream)
-    first = (await landed.pull(b.connect(), stop=1))[0]
-    read = {r.external_id for r in first.records}
-    behind = [i for i in ids if i in read][:2]
-    ahead = [i for i in ids if i not in read][:2]
-    for external_id in (*behind, *ahead):
-        b.rig.change(external_id)
-    b.rig.add()
-    connector = b.connect()
-    await landed.pull(connector)
+    landed, connector = Landed(b.stream), b.connect()
+    await landed.pull(connector, then=lambda page: _both_sides(b, page))
     b.wait()
     await landed.pull(connector)
     await b.agree_with_fresh(landed, "rows changed in the middle of a backfill")
@@ -261,6 +263,7 @@ async def census(b: Bench) -> None:
     connector = b.connect()
     landed = Landed(b.stream)
     await landed.pull(connector)
+    b.wait()
     b.rig.add()
     hidden = set(b.rig.add_hidden(3))
     b.sweep()

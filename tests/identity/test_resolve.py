@@ -183,6 +183,32 @@ def test_a_record_that_lists_two_addresses_makes_them_one_person(book: Book) -> 
     assert book.take(person("7", "ana@home.example", "ana@kestrel.example")) == []
 
 
+def test_records_of_one_page_that_turn_out_to_be_one_person(book: Book) -> None:
+    old = book.mail("ana@kestrel.example")["ana@kestrel.example"].party_id
+    book.take(person("1", "ana@new.example", fields={"city": "Porto"}), person("2", "ana@new.example", "ana@kestrel.example"))
+    assert set(book.parties.values()) == {old}
+    book.take(person("3", "bo@a.example"), person("4", "bo@b.example"), person("5", "bo@a.example", "bo@b.example"))
+    assert len(set(book.parties.values())) == 1
+    with book.store.read() as c:
+        pointed = set(c.execute(sa.select(t.observation.c.party_id)).scalars())
+        assert pointed == {old, book.party("bo@a.example")["id"]}
+        assert set(c.execute(sa.select(t.statement.c.party_id)).scalars()) == {old}
+
+
+def test_companies_that_turn_out_to_be_one_keep_their_people(book: Book) -> None:
+    book.mail("ana@kestrel.example")
+    bare = Organization(external_id="c1", identifiers=(Identifier("acorn:companies", "c1"),), name="Kestrel")
+    book.take(bare)
+    book.take(person("7", "bo@gmail.com", organizations=(Identifier("acorn:companies", "c1"),)))
+    full = Organization(external_id="c1", identifiers=(*bare.identifiers, Identifier("domain", "kestrel.example")))
+    moved = book.take(full, person("7", "bo@gmail.com", fields={"x": "y"}), person("8", "cy@kestrel.example"))
+    assert len(moved) == 1
+    company = book.party("kestrel.example", "domain")["id"]
+    assert company == book.party("c1", "acorn:companies")["id"]
+    for address in ("ana@kestrel.example", "bo@gmail.com", "cy@kestrel.example"):
+        assert book.party(address)["organization_id"] == company
+
+
 def test_role_list_and_no_reply_addresses_never_merge_people(book: Book) -> None:
     shared = ("info@kestrel.example", "no-reply@kestrel.example", "dev@lists.kestrel.example", f"help@{US}")
     book.mail(*shared, "ana@kestrel.example", "bo@kestrel.example")

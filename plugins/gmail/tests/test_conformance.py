@@ -158,7 +158,9 @@ class GmailRig(Rig):
 
     def call(self, token: str) -> WebhookRequest:
         body = json.dumps(self.gmail.push_body(BOX)).encode()
-        return WebhookRequest("POST", HOOK, {"content-type": "application/json", "authorization": f"Bearer {token}"}, body)
+        return WebhookRequest(
+            "POST", HOOK, {"content-type": "application/json", "authorization": f"Bearer {token}"}, body
+        )
 
     def forged(self) -> list[WebhookRequest]:
         stranger = Google()

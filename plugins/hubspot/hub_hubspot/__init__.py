@@ -136,7 +136,8 @@ class HubSpot(Connector[HubSpotSettings]):
         return await Undoer(self.client).undo(entries)
 
     def verify_webhook(self, request: WebhookRequest) -> None:
-        webhooks.verify(request, self.settings.signing_secret(), self.services.clock.now())
+        s = self.settings
+        webhooks.verify(request, s.signing_secret(), self.services.clock.now(), s.webhook_versions)
 
     def parse_webhook(self, request: WebhookRequest) -> Iterable[Notice]:
         return webhooks.notices(request)

@@ -11,6 +11,7 @@ import msgspec
 from hub.api import Census, ContractBroken, ScopeError, Window
 from hub_hubspot.client import LINK_READ_LIMIT, Client, Row, chunks
 from hub_hubspot.objects import OBJECTS, ObjectType
+from hub_hubspot.pull import row_id
 from hub_hubspot.texts import instant
 
 
@@ -34,7 +35,10 @@ class _Count:
         return ["hs_timestamp" if self.kind.is_engagement else "hs_object_id"]
 
     def add(self, row: Row) -> None:
-        found = msgspec.json.decode(msgspec.json.encode(row), type=_Row)
+        try:
+            found = msgspec.json.decode(msgspec.json.encode(row), type=_Row)
+        except msgspec.ValidationError:  # a poisoned row: it is there, whatever it says of its time
+            found = _Row(row_id(row))
         self.seen.add(str(found.id))
         text = found.properties.get("hs_timestamp") if self.kind.is_engagement else found.createdAt
         try:

@@ -24,7 +24,8 @@ class HubSpotSettings(ConnectorSettings):
     sweep_minutes: how often archived records, merges and changed associations are looked for (search does not show
     them); link_days: how far back associations are read again. key_property: our unique property.
     time_zone: the portal's, for the hour its daily limit starts anew. `check` prints portal_id and time_zone.
-    webhook_secret: the app's client secret where that is not client_secret.
+    webhook_secret: the app's client secret where that is not client_secret. webhook_versions: signatures taken; v1
+    and v2 carry no time and are open to replays.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -52,6 +53,7 @@ class HubSpotSettings(ConnectorSettings):
     key_property: str = Field(default="ihub_key", pattern=r"^[a-z][a-z0-9_]{0,99}$")
     create_key_property: bool = True
     webhook_secret: SecretStr = SecretStr("")
+    webhook_versions: tuple[Literal["v1", "v2", "v3"], ...] = ("v3",)
 
     @field_validator("base_url")
     @classmethod

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -37,20 +37,22 @@ class _Event(msgspec.Struct):
     propertyValue: Any = None
 
 
-def verify(request: WebhookRequest, secret: str, now: datetime) -> None:
+def verify(request: WebhookRequest, secret: str, now: datetime, versions: Sequence[str] = ("v3",)) -> None:
     """Raise WebhookRejected unless HubSpot signed exactly these bytes, at most five minutes from `now`.
 
-    v3 is checked wherever it is sent. v1 and v2 sign no time; the events' own times must be recent enough for
-    HubSpot's retries (a day), which the caller's dedup covers.
+    versions: the signatures taken. v1 and v2 sign no time, so a captured call could be sent again for ever; they
+    count only where the settings name them.
     """
     if not secret:
         raise WebhookRejected("no client secret is configured: set webhook_secret")
     headers = request.headers
-    if given := headers.get("x-hubspot-signature-v3", ""):
+    if "v3" in versions and (given := headers.get("x-hubspot-signature-v3", "")):
         _verify_v3(request, secret, given, headers.get("x-hubspot-request-timestamp", ""), now)
         return
     given = headers.get("x-hubspot-signature", "")
     version = headers.get("x-hubspot-signature-version", "v1").lower()
+    if version in {"v1", "v2"} and version not in versions:
+        raise WebhookRejected(f"a {version} signature is not accepted; taken: {', '.join(versions)}")
     if version == "v2":
         signed = secret.encode() + request.method.encode() + request.url.encode() + request.body
     elif version == "v1":

@@ -30,17 +30,20 @@ def requests(version: Any = "v3", url: str = URL) -> list[WebhookRequest]:
     return [WebhookRequest(d.method, d.url, d.headers, d.body) for d in emulator.pending_webhooks(url, version)]
 
 
-@pytest.mark.parametrize("version", ["v1", "v2", "v3"])
+ALL = ("v1", "v2", "v3")
+
+
+@pytest.mark.parametrize("version", ALL)
 def test_each_generation_is_accepted_and_a_changed_byte_is_not(version: str) -> None:
     for request in requests(version):
-        verify(request, "test-secret", NOW)
+        verify(request, "test-secret", NOW, ALL)
         forged = WebhookRequest(request.method, request.url, request.headers, request.body + b" ")
         with pytest.raises(WebhookRejected, match="does not match"):
-            verify(forged, "test-secret", NOW)
+            verify(forged, "test-secret", NOW, ALL)
         with pytest.raises(WebhookRejected):
-            verify(request, "other-secret", NOW)
+            verify(request, "other-secret", NOW, ALL)
         with pytest.raises(WebhookRejected, match="no client secret"):
-            verify(request, "", NOW)
+            verify(request, "", NOW, ALL)
 
 
 @pytest.mark.parametrize("minutes", [-6, 6])
@@ -55,7 +58,7 @@ def test_a_v3_signature_is_never_passed_over_for_an_older_one() -> None:
     headers = {**request.headers, "x-hubspot-signature-v3": "bm9wZQ=="}
     assert headers["x-hubspot-signature-version"] == "v1"
     with pytest.raises(WebhookRejected):
-        verify(WebhookRequest(request.method, request.url, headers, request.body), "test-secret", NOW)
+        verify(WebhookRequest(request.method, request.url, headers, request.body), "test-secret", NOW, ALL)
 
 
 @pytest.mark.parametrize("timestamp", ["", "soon", "1" * 30, "\u0661\u0662"])
@@ -63,7 +66,7 @@ def test_a_request_without_a_usable_time_is_refused(timestamp: str) -> None:
     (request,) = requests()
     headers = {**request.headers, "x-hubspot-request-timestamp": timestamp}
     with pytest.raises(WebhookRejected):
-        verify(WebhookRequest(request.method, request.url, headers, request.body), "test-secret", NOW)
+        verify(WebhookRequest(request.method, request.url, headers, request.body), "test-secret", NOW, ALL)
 
 
 def test_escapes_the_vendor_decodes_are_decoded() -> None:
@@ -115,9 +118,9 @@ def test_the_published_signature_vectors() -> None:
     given = json.loads(path.read_bytes())["signature_test_vectors"]
     secret, body = given["client_secret"], given["body_v1"].encode()
     v1 = {"x-hubspot-signature-version": "v1", "x-hubspot-signature": given["v1_sha256_hex"]}
-    verify(WebhookRequest("POST", URL, v1, body), secret, NOW)
+    verify(WebhookRequest("POST", URL, v1, body), secret, NOW, ALL)
     v2 = {"x-hubspot-signature-version": "v2", "x-hubspot-signature": given["v2_sha256_hex"]}
-    verify(WebhookRequest("GET", given["v2_get_uri"], v2, b""), secret, NOW)
+    verify(WebhookRequest("GET", given["v2_get_uri"], v2, b""), secret, NOW, ALL)
     v3 = given["v3_computed_here"]
     headers = {
         "x-hubspot-signature-v3": v3["base64_hmac_sha256"],
@@ -172,3 +175,13 @@ def test_midnight_in_the_portals_zone() -> None:
     assert until_midnight(NOW, "") == 3600
     before_summer_time = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)  # 00:30 of a day of 23 hours in Berlin
     assert until_midnight(before_summer_time, "Europe/Berlin") == 22.5 * 3600
+
+
+def test_signatures_without_a_time_are_refused_unless_the_settings_take_them() -> None:
+    body = b"[]"
+    signed = hashlib.sha256(b"test-secret" + body).hexdigest()
+    headers = {"x-hubspot-signature-version": "v1", "x-hubspot-signature": signed}
+    request = WebhookRequest("POST", URL, headers, body)
+    with pytest.raises(WebhookRejected, match="v1 signature is not accepted"):
+        verify(request, "test-secret", NOW)
+    verify(request, "test-secret", NOW, ALL)

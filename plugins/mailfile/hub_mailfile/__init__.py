@@ -38,7 +38,7 @@ from hub.api import (
     hookimpl,
 )  # fmt: skip
 from hub.api.mail import Mail, decoded, occurred_at, parse_mime, to_interaction
-from hub_mailfile.sources import FileSource, Found, Place, Source, file_faults, open_source
+from hub_mailfile.sources import FileSource, FolderSource, Found, Place, Source, file_faults, open_source
 
 PAGE_RECORDS = 200
 PAGE_BYTES = 32 * 1024 * 1024
@@ -211,6 +211,7 @@ class _Reading:
         self.window = pull.window
         self.source = open_source(path)
         self.print = self.source.fingerprint()
+        self.opened = self._before(self.source.size)
         self.names = _Names()
         self.place, self.count = Place(), 0
         self.is_full = True
@@ -231,11 +232,27 @@ class _Reading:
             self.idle_cursor = text
             return
         if not is_same and not self._has_grown(cursor):
+            if not cursor.is_done:  # what this enumeration has named so far may not exist any more
+                reason = "the file was rewritten while it was being read"
+                raise CursorExpired(reason, connector="mailfile", stream="messages")
             return
         self.place = Place(cursor.container, cursor.offset)
         self.count = cursor.count
         self.is_full = cursor.is_full and not cursor.is_done
         self._learn_names()
+
+    def _before(self, offset: int) -> str:
+        """The hash that tells growth from rewriting; "" where a source cannot grow."""
+        source = self.source
+        return source.print_before(offset) if isinstance(source, FileSource) and source.can_grow else ""
+
+    def _check_untouched(self) -> None:
+        """A file rewritten under our hands gives pages of two truths: neither is stored."""
+        if isinstance(self.source, FolderSource) or self.source.fingerprint() == self.print:
+            return
+        if not self.opened or self._before(self.source.size) != self.opened:
+            reason = "the file was rewritten while it was being read"
+            raise CursorExpired(reason, connector="mailfile", stream="messages")
 
     def _has_grown(self, cursor: Cursor) -> bool:
         source = self.source
@@ -275,6 +292,7 @@ class _Reading:
                 break
         else:
             self.is_over = True
+        self._check_untouched()
         return Page(
             records=records,
             cursor=self._cursor(),
@@ -284,14 +302,12 @@ class _Reading:
         )
 
     def _cursor(self) -> str:
-        source = self.source
-        is_tracked = isinstance(source, FileSource) and source.can_grow and self.place.container == 0
         cursor = Cursor(
             print=self.print,
             container=self.place.container,
             offset=self.place.offset,
             count=self.count,
-            before=source.print_before(self.place.offset) if is_tracked and isinstance(source, FileSource) else "",
+            before=self._before(self.place.offset) if self.place.container == 0 else "",
             is_done=self.is_over,
             is_full=self.is_full,
         )

@@ -15,7 +15,7 @@ PADDING = 20_000
 
 
 class MboxRig(Rig):
-    """One mbox file. Its first message ends in many empty lines, which do not count: room to put things in unnoticed."""
+    """One mbox file. Its first message ends in empty lines, which do not count: room to put things in unnoticed."""
 
     stream: ClassVar[str] = "messages"
     many: ClassVar[int] = 650
@@ -57,9 +57,10 @@ class MboxRig(Rig):
     def mail(self, at: datetime, *headers: str, sender: str = "", said: str = "") -> bytes:
         self.count += 1
         n = self.count
+        sender = sender or f"person{n % 7}@example.org"
         head = [
-            f"From: {sender or f'person{n % 7}@example.org'}", "To: box@example.com", f"Subject: {said or f'Matter {n}'}",
-            f"Message-ID: <m{n}@example.org>", f"Date: {at:%a, %d %b %Y %H:%M:%S} +0000", *headers,
+            f"From: {sender}", "To: box@example.com", f"Subject: {said or f'Matter {n}'}", f"Message-ID: <m{n}@example.org>",
+            f"Date: {at:%a, %d %b %Y %H:%M:%S} +0000", *headers,
         ]  # fmt: skip
         return "\n".join([*head, "", f"Words of message {n}. {said}", ""]).encode()
 

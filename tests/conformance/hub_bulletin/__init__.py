@@ -56,6 +56,7 @@ from hub.api import (
 )  # fmt: skip
 
 PER_PAGE = 50
+PER_MINUTE = 120
 OVERLAP = timedelta(minutes=10)
 MINUTE = timedelta(minutes=1)
 REPLAY_S = 300
@@ -119,7 +120,7 @@ class Bulletin(Connector[BulletinSettings]):
             Scope("people.read", "knows who wrote them"),
             Scope("messages.write", "posts into the customer's thread", is_required=False),
         ),
-        budgets=(Budget("minute", 600, MINUTE),),
+        budgets=(Budget("minute", PER_MINUTE, MINUTE),),
         hosts=("bulletin.example",),
         pushes=("interaction",),
         can_undo=True,
@@ -171,7 +172,7 @@ class Bulletin(Connector[BulletinSettings]):
     async def estimate(self, stream: str, window: Window) -> Estimate:
         total = (await self.http.json("GET", stream, params={"limit": 1, **_bounds(window)}))["total"]
         calls = math.ceil(total / PER_PAGE) + 1
-        return Estimate(total, calls, calls / 600 * 60, is_exact=True)
+        return Estimate(total, calls, calls / PER_MINUTE * 60, is_exact=True)
 
     # -- in
 

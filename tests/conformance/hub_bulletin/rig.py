@@ -16,6 +16,8 @@ class MessagesRig(Rig):
     """Messages: everything but merges."""
 
     stream: ClassVar[str] = "messages"
+    many: ClassVar[int] = 130
+    burst: ClassVar[int] = 60
 
     def __init__(self, clock: FakeClock, folder: Path) -> None:
         super().__init__(clock, folder)
@@ -109,7 +111,7 @@ class MessagesRig(Rig):
         self.office.faults.add("quota", resets_at=(self.office.now_ms() // DAY_MS + 1) * DAY_MS)
 
     def limit(self) -> None:
-        self.office.per_minute = 600
+        self.office.per_minute = 120
 
     def refusals(self) -> int:
         return self.office.refusals

@@ -1,0 +1,53 @@
+"""kill -9 where it hurts most; the next start goes on, and the end is that of a run nobody disturbed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hub.demo import Company
+from tests.e2e import company
+from tests.e2e.world import HurryingClock, World
+from tests.faults.killing import Point, survive
+
+BATCH = "/batch/gmail/v1"
+UPSERT = "/crm/v3/objects/{}/batch/upsert"
+LINKS = "/crm/v4/associations/emails/contacts/batch/create"
+POINTS = (
+    Point(("gmail", "asked", "POST", BATCH), 1),  # before the first page
+    Point(("gmail", "answered", "POST", BATCH), 2, later_s=0.02),  # while a page is being stored
+    Point(("hubspot", "done", "POST", UPSERT.format("companies")), 1),  # written there, the answer never read
+    Point(("hubspot", "done", "POST", UPSERT.format("contacts")), 1),
+    Point(("hubspot", "asked", "POST", UPSERT.format("emails")), 1),
+    Point(("hubspot", "done", "POST", UPSERT.format("emails")), 2),
+    Point(("hubspot", "done", "POST", LINKS), 1),  # some of the associations
+    Point(None, later_s=1.2),  # anywhere
+)
+
+
+@pytest.fixture(scope="module")
+def world_of() -> Callable[[Path], World]:
+    made = Company.build(end=company.END)
+
+    def build(folder: Path) -> World:
+        return company.world(folder, made, [made.mailboxes[0]], newest=120, clock=HurryingClock())
+
+    return build
+
+
+def test_killed_anywhere_the_next_start_reaches_the_same_end(world_of: Callable[[Path], World], tmp_path: Path) -> None:
+    calm, killed = world_of(tmp_path / "calm"), world_of(tmp_path / "killed")
+    with calm.served():
+        target, _ = survive(calm, ())
+    with killed.served():
+        found, watch = survive(killed, POINTS)
+    assert target.starts == 1
+    assert target.wrong == []
+    assert [str(p) for p in watch.points] == []
+    assert len(found.killed) >= len(POINTS) - 1  # the one by the clock may come too late
+    assert found.state == target.state
+    assert found.wrong == []
+    before, after = calm.hubspot.state(), killed.hubspot.state()
+    assert after["duplicates"] == {}
+    assert after["objects"] == before["objects"]
+    assert after["associations"] == before["associations"]
