@@ -36,7 +36,7 @@ async def run(folder: Path, limit: int | None) -> bool:
     print(f"{count} messages served ({time.monotonic() - began:.0f} s to fill the mailbox)", flush=True)
     mail = next(iter(world.mailboxes))
     is_right = True
-    with world.served():
+    async with world.up():
         for name in ("hubspot", mail):
             await timed(world, name)
         own = world.engine.own()
@@ -48,7 +48,6 @@ async def run(folder: Path, limit: int | None) -> bool:
         figures = [Figure("broken invariants", wrong, []), *await pushed(world, limit)]
         is_right &= show(figures, title="the system of record, against the raw mails")
         is_right &= show(await again(world, mail, before), title="the second round")
-    await world.aclose()
     return is_right
 
 

@@ -43,12 +43,11 @@ async def compared(folder: Path, limit: int | None) -> list[Figure]:
 
 async def _alone(world: World) -> tuple[dict[str, int], dict[str, Any], dict[str, Any]]:
     name = next(iter([*world.mailboxes, *world.files]))
-    with world.served():
+    async with world.up():
         result = await world.sync(name)
         print(*result.lines, sep="\n", flush=True)
         with world.engine.store.read() as c:
             found = checks.timeline(c), checks.texts(c)
-    await world.aclose()
     return {k: n for k, n in result.streams[0].books.counts.items() if n}, *found
 
 
@@ -57,7 +56,7 @@ async def _both(world: World, order: str, shown: dict[str, Any]) -> list[Figure]
     names = [next(iter(world.mailboxes)), next(iter(world.files))]
     if order == "file first":
         names.reverse()
-    with world.served():
+    async with world.up():
         await world.sync("hubspot")
         await world.sync(names[0])
         applied = await world.push()
@@ -68,7 +67,6 @@ async def _both(world: World, order: str, shown: dict[str, Any]) -> list[Figure]
         emails = len(world.dump("emails"))
         with world.engine.store.read() as c:
             both, sources, wrong = checks.timeline(c), checks.sources_of(c), checks.invariants(c)
-    await world.aclose()
     written = applied.applied.done if applied else {}
     return [
         Figure(f"{order}: interactions", len(both), len(shown)),

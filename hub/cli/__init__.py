@@ -28,7 +28,7 @@ COMMANDS = {
     "connect": ("setup", "NAME", "sign an account in through the browser"),
     "connectors": ("setup", "", "list the installed connectors"),
     "demo": ("serving", "", "show everything on a made-up company, without any account"),
-    "import": ("importing", "mail FILE", "read an mbox, Maildir or Takeout archive; needs no settings"),
+    "import": ("importing", "mail FILE", "read an mbox, Maildir or Takeout archive; no set-up"),
     "sync": ("pulling", "[NAME...]", "pull what is new, the system of record first"),
     "brief": ("people", "WHO", "four answers about a customer"),
     "timeline": ("people", "WHO", "everything said and written, newest first"),

@@ -2,10 +2,10 @@
 
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from time import monotonic
 from typing import Any, TextIO
 
 from hub.cli.text import clean, cut, pad, width, wrap
@@ -34,7 +34,7 @@ class Screen:
         self.colour = _has_colour(self.out)
         self.columns = _columns(self.out)
         self._progress = ""
-        self._progress_at = time.monotonic()
+        self._progress_at = monotonic()
 
     # --- results on stdout --------------------------------------------------------------------------------------
 
@@ -128,7 +128,7 @@ class Screen:
         """On a terminal one line that overwrites itself; elsewhere a line every few seconds."""
         if self.is_quiet:
             return
-        now = time.monotonic()
+        now = monotonic()
         if self.err.isatty():
             self._progress = cut(clean(text), self.columns - 1)
             self.err.write(f"\r\x1b[K{_safe(self.err, self._progress)}")

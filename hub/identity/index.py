@@ -182,22 +182,30 @@ class Index:
         """The identifier's row, with a party of the right kind made for it when it is new."""
         row = self._rows.get(key)
         if row is not None:
-            if row.scheme == "email" and row.sharing != "list" and row.value in self._lists:
-                self._split_off(row)
+            if row.scheme == "email":
+                self._reclassify(row)
             return row
         match = self.find(key)
         return self.attach(key, match.party if match else self._party_for(key))
 
-    def _split_off(self, row: IdentifierRow) -> None:
-        """It turned out to be a mailing list: from now on nobody's address, whoever it was taken for."""
+    def _reclassify(self, row: IdentifierRow) -> None:
+        """An address may turn out to be a mailing list's, and ours or no longer ours when the configuration changes."""
+        now = self.sharing(row.scheme, row.value)
+        if now == row.sharing or row.sharing == "list" or (now != "list" and "own" not in (now + row.sharing)):
+            return
         self.split.append(row.party)
         self._by_match = {k: r for k, r in self._by_match.items() if r is not row}
-        row.sharing, row.is_changed = "list", row.id is not None
-        if row.party.kind == "mailbox":
-            row.party.organization, row.party.organization_id = None, None
-            row.party.is_changed = row.party.id is not None
-        else:
-            row.party = self.new_party("mailbox", (row.scheme, row.value))
+        row.sharing, row.is_changed = now, row.id is not None
+        if now == "list" and row.party.kind != "mailbox":
+            row.party = self.new_party("mailbox", (row.scheme, row.value))  # nobody's, whoever it was taken for
+            return
+        if row.party.kind != "mailbox":
+            row.party.kind = "own" if now == "own" else "person"
+        row.party.organization, row.party.organization_id = None, None
+        if now in {PERSONAL, "role"}:
+            self.load(self.domains_of([(row.scheme, row.value)]))
+            row.party.organization = self.organization(row.value.rpartition("@")[2])
+        row.party.is_changed = row.party.id is not None
 
     def _party_for(self, key: Key) -> PartyRow:
         scheme, value = key

@@ -128,7 +128,7 @@ class Rig:
         raise Missing("revoke")
 
     def expire_token(self) -> None:
-        """The access token in use dies; a refresh helps."""
+        """Every access token given out so far is dead from now on; a refresh helps."""
         raise Missing("expire_token")
 
     def refreshes(self) -> int:

@@ -10,6 +10,7 @@ manifest and the quality file together: what the manifest promises cannot be exe
 """
 
 import asyncio
+import atexit
 import tempfile
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,9 +20,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hub.api import Connector, FakeClock
-from hub.testing.emulator import Running
+from hub.testing.emulator import Emulator, Running
 from hub.testing.rig import Missing, Rig
-from hub.testing.suite_bench import Bench, Broken
+from hub.testing.suite_bench import Bench, Broken, Effort
 from hub.testing.suite_limits import auth, budget
 from hub.testing.suite_privacy import privacy
 from hub.testing.suite_pull import backfill, census, check, deletes, incremental, merges, poison
@@ -42,16 +43,14 @@ class ConnectorSuite:
     """Subclass and set `connector` and `rig`.
 
     quality: the connector's quality file, whose claims must agree with what is found. clauses: those this stream has
-    something to say about; together the suites of a connector must cover all. cycles: how often W7 goes round.
+    something to say about; together the suites of a connector must cover all. effort: how hard some clauses try.
     """
 
     connector: ClassVar[type[Connector[Any]]]
     rig: ClassVar[type[Rig]]
     quality: ClassVar[Path | None] = None
     clauses: ClassVar[tuple[str, ...]] = tuple(BY_ID)
-    cycles: ClassVar[int] = 100
-    _open: ClassVar[ExitStack | None] = None
-    _running: ClassVar[Running | None] = None
+    effort: ClassVar[Effort] = Effort()
 
     # As pytest sees it
 
@@ -59,10 +58,6 @@ class ConnectorSuite:
         if "clause" in metafunc.fixturenames:
             ids = [f"{c.id}-{c.name}" for c in CLAUSES if c.id in self.clauses]
             metafunc.parametrize("clause", [c.id for c in CLAUSES if c.id in self.clauses], ids=ids)
-
-    @classmethod
-    def teardown_class(cls) -> None:
-        cls.stop()
 
     def test_clause(self, clause: str, record_property: Callable[[str, object], None]) -> None:
         result = self.run(clause)
@@ -79,10 +74,7 @@ class ConnectorSuite:
     @classmethod
     def run_all(cls) -> list[Result]:
         """Every clause of this suite, one after the other."""
-        try:
-            return [cls.run(c.id) for c in CLAUSES if c.id in cls.clauses]
-        finally:
-            cls.stop()
+        return [cls.run(c.id) for c in CLAUSES if c.id in cls.clauses]
 
     @classmethod
     def run(cls, clause: str) -> Result:
@@ -146,28 +138,31 @@ class ConnectorSuite:
         with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
             rig = cls.rig(clock, Path(folder))
             try:
-                yield Bench(cls.connector, rig, clock, cls._serve(rig), cls.cycles)
+                yield Bench(cls.connector, rig, clock, _server.put(rig.emulator), cls.effort)
             finally:
                 rig.close()
 
-    @classmethod
-    def _serve(cls, rig: Rig) -> str:
-        """The address of the rig's emulator. One server for the whole class: starting one costs more than a clause."""
-        if rig.emulator is None:
-            return ""
-        if cls._running is None:
-            cls._open = ExitStack()
-            cls._running = cls._open.enter_context(rig.emulator.serve())
-        else:
-            cls._running.put(rig.emulator)
-        return cls._running.url
 
-    @classmethod
-    def stop(cls) -> None:
-        """End the server, if one runs."""
-        if cls._open is not None:
-            cls._open.close()
-        cls._open = cls._running = None
+class _Server:
+    """One for all suites of a process: starting one costs more than a clause does."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._running: Running | None = None
+
+    def put(self, emulator: Emulator | None) -> str:
+        """Serve this emulator from now on; its address, "" when there is none to serve."""
+        if emulator is None:
+            return ""
+        if self._running is None:
+            self._running = self._open.enter_context(emulator.serve())
+            atexit.register(self._open.close)
+        else:
+            self._running.put(emulator)
+        return self._running.url
+
+
+_server = _Server()
 
 
 async def _carry_out(clause: str, bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """What a clause works with: a fresh account, connectors to it, a clock that moves when told, and words for findings."""
 
 import logging
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,9 +15,21 @@ from hub.api.manifest import Stream
 from hub.testing.rig import Missing, Rig
 from hub.testing.suite_driver import Landed, Timeline
 
+# One for all: making one costs more than a call, and the emulator speaks plain HTTP on loopback anyway.
+_TLS = ssl.create_default_context()
+
 
 class Broken(AssertionError):
     """The connector does not keep a promise; the text says which, in words for its author."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """writes: changes pushed per way of losing answers. cycles: of pull and push. calls: at once, on a dead token."""
+
+    writes: int = 12
+    cycles: int = 100
+    calls: int = 50
 
 
 @dataclass
@@ -27,7 +40,7 @@ class Bench:
     rig: Rig
     clock: FakeClock
     url: str
-    cycles: int
+    effort: Effort
     notes: list[str] = field(default_factory=list)
     made: list[Connector[Any]] = field(default_factory=list)
     tokens: MemoryTokens = field(default_factory=MemoryTokens)
@@ -48,8 +61,7 @@ class Bench:
     def connect(self, **changed: Any) -> Connector[Any]:
         """A new connector to the account, as after a restart; tokens and budget are those of before."""
         settings = self.connector.settings_model.model_validate({**self.rig.settings(self.url), **changed})
-        # verify=False spares reading the root certificates each time; the emulator speaks plain HTTP on loopback.
-        transport = httpx.AsyncHTTPTransport(verify=False)
+        transport = httpx.AsyncHTTPTransport(verify=_TLS)
         services = Services("conformance", self.clock, self.tokens, self.ledger, transport, jitter=lambda: 0.5)
         connector = self.connector(settings, services)
         self.made.append(connector)

@@ -114,9 +114,7 @@ class Landed:
             await self._read(connector, pages, stop, is_lost, then)
         return pages
 
-    async def _read(
-        self, connector: Connector[Any], pages: list[Page], stop: int, is_lost: bool, then: Then
-    ) -> None:
+    async def _read(self, connector: Connector[Any], pages: list[Page], stop: int, is_lost: bool, then: Then) -> None:
         stream: Any = connector.pull(Pull(self.stream, self.cursor, self.window, self.kept))
         async with aclosing(stream):
             async for page in stream:

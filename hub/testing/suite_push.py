@@ -17,7 +17,7 @@ async def push(b: Bench) -> None:
     await b.connect().check()  # as the hub does before anything is written
     total = 0
     for skip in range(3):  # each of three calls in a row is once the one whose answer is lost
-        changes = [b.rig.wanted(n) for n in range(total, total + 4 * AT_ONCE)]
+        changes = [b.rig.wanted(n) for n in range(total, total + b.effort.writes)]
         total += len(changes)
         b.fault("drop_answer", method="POST", every=3, skip=skip)
         journal, connector = Journal(b.clock), b.connect()
@@ -91,7 +91,7 @@ async def echo(b: Bench) -> None:
     strangers = timeline.live - mine - timeline.ours(ids)
     b.need(not strangers, f"{len(strangers)} of {len(changes)} objects we wrote came back without our key")
     state, bodies = b.rig.remote_state(), dict(landed.bodies)
-    for cycle in range(1, b.cycles + 1):
+    for cycle in range(1, b.effort.cycles + 1):
         b.wait()
         await landed.pull(connector)
         if landed.bodies != bodies:
@@ -101,4 +101,4 @@ async def echo(b: Bench) -> None:
         except HubError as exc:
             raise Broken(f"cycle {cycle}: {type(exc).__name__} ({exc})") from exc
         b.need(outcomes == {"unchanged"}, f"cycle {cycle}: an unchanged object was {'/'.join(sorted(outcomes))}")
-    b.need(b.rig.remote_state() == state, f"{b.cycles} cycles without news wrote something at the vendor")
+    b.need(b.rig.remote_state() == state, f"{b.effort.cycles} cycles without news wrote something at the vendor")

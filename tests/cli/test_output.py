@@ -49,9 +49,11 @@ def test_foreign_text_cannot_steer_the_terminal() -> None:
 @pytest.mark.parametrize(
     ("apart", "words"),
     [
-        (timedelta(seconds=20), "just now"), (timedelta(minutes=3), "3 minutes ago"), (timedelta(hours=1), "1 hour ago"),
+        (timedelta(seconds=20), "just now"), (timedelta(minutes=3), "3 minutes ago"),
+        (timedelta(hours=1), "1 hour ago"),
         (timedelta(hours=-5), "in 5 hours"), (timedelta(hours=21), "yesterday"), (timedelta(hours=-20), "tomorrow"),
-        (timedelta(days=9), "9 days ago"), (timedelta(days=-3, hours=5), "in 3 days"), (timedelta(days=90), "2 months ago"),
+        (timedelta(days=9), "9 days ago"), (timedelta(days=-3, hours=5), "in 3 days"),
+        (timedelta(days=90), "2 months ago"),
         (timedelta(days=800), "2 years ago"),
     ],
 )  # fmt: skip
@@ -89,8 +91,8 @@ def test_an_old_terminal_gets_plain_signs() -> None:
 
 def test_progress_on_a_pipe_is_rare_lines_and_nothing_when_quiet(monkeypatch) -> None:
     err = io.StringIO()
-    clock = iter([0.0, 1.0, 6.0, 7.0])
-    monkeypatch.setattr("hub.cli.output.time.monotonic", lambda: next(clock))
+    clock = iter([0.0, 1.0, 6.0, 7.0, 8.0])
+    monkeypatch.setattr("hub.cli.output.monotonic", lambda: next(clock))
     screen = Screen(out=io.StringIO(), err=err)
     for n in range(3):
         screen.progress(f"step {n}")
@@ -109,10 +111,10 @@ def test_a_table_gives_way_in_its_flexible_column() -> None:
 
 
 def _on_terminal(home, **env: str) -> bytes:
-    """`ihub connectors` with a terminal for all three streams."""
+    """A bold line with a terminal for all three streams."""
     ours, theirs = pty.openpty()
     keep = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "TERM"}}
-    program = [sys.executable, "-c", "import sys; from hub.cli import main; sys.exit(main(['connectors']))"]
+    program = [sys.executable, "-c", "from hub.cli.output import Screen; Screen().line('Halden', 'bold')"]
     done = subprocess.run(
         program, stdin=theirs, stdout=theirs, stderr=theirs, cwd=home, env={**keep, "TERM": "xterm", **env}, check=True
     )

@@ -1,6 +1,5 @@
 """The door itself: start-up, help, options before and after the command, errors and their exit codes."""
 
-import os
 import resource
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from hub.api import AuthError, ConfigError, HubError, Transient
 from hub.cli import running
 from hub.cli.text import width
 
+QUIETLY = "import io, hub.cli\nout, sys.stdout = sys.stdout, io.StringIO()\nhub.cli.main({})\nsys.stdout = out"
+
 
 def _modules(program: str) -> set[str]:
     code = f"import sys\n{program}\nprint(*sys.modules)"
@@ -22,16 +23,12 @@ def _modules(program: str) -> set[str]:
 def test_help_loads_next_to_nothing() -> None:
     extra = _modules("import hub.cli") - _modules("pass")
     assert extra == {"hub", "hub.cli"}
-    shown = _modules("import io, hub.cli\nout, sys.stdout = sys.stdout, io.StringIO()\nhub.cli.main(['--help'])\nsys.stdout = out")
-    assert shown - _modules("import io") == {"hub", "hub.cli"}
+    assert _modules(QUIETLY.format(["--help"])) - _modules("import io") == {"hub", "hub.cli"}
 
 
 def test_a_commands_help_needs_no_engine() -> None:
-    program = "import io, hub.cli\nout, sys.stdout = sys.stdout, io.StringIO()\nhub.cli.main(['sync', '--help'])\nsys.stdout = out"
-    loaded = _modules(program)
-    for heavy in ("sqlalchemy", "httpx", "pydantic", "prefect", "hub.engine", "hub.settings", "hub.api", "asyncio.events"):
-        if heavy != "asyncio.events":
-            assert heavy not in loaded, heavy
+    loaded = _modules(QUIETLY.format(["sync", "--help"]))
+    assert loaded.isdisjoint({"sqlalchemy", "httpx", "pydantic", "prefect", "hub.engine", "hub.settings", "hub.api"})
 
 
 def _cpu(*args: str) -> float:
@@ -110,7 +107,7 @@ def test_a_data_folder_that_cannot_be_used(empty) -> None:
     Path("file").write_text("")
     Path("hub.toml").write_text("")
     shown = empty("health", "--data-dir", "file/below", code=2)
-    assert "the hub cannot start" in shown.err
+    assert "Not a directory" in shown.err
 
 
 def _raising(monkeypatch: pytest.MonkeyPatch, exc: BaseException) -> None:
@@ -122,7 +119,7 @@ def _raising(monkeypatch: pytest.MonkeyPatch, exc: BaseException) -> None:
 
 @pytest.mark.parametrize(
     ("exc", "code"),
-    [(ConfigError("mend this"), 2), (AuthError("mend this"), 4), (Transient("mend this"), 1), (HubError("mend this"), 1)],
+    [(ConfigError("mend this"), 2), (AuthError("mend this"), 4), (Transient("mend this"), 1)],
 )
 def test_known_errors_have_their_exit_codes(empty, monkeypatch, exc: HubError, code: int) -> None:
     _raising(monkeypatch, exc)
@@ -165,7 +162,7 @@ def test_demo_gets_its_own_arguments(empty, monkeypatch) -> None:
 def test_both_scripts_are_installed() -> None:
     for name in ("ihub", "interaction-hub"):
         script = Path(sys.executable).with_name(name)
-        shown = subprocess.run([script, "--version"], capture_output=True, text=True, check=True, env=os.environ.copy())
+        shown = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
         assert shown.stdout == f"interaction-hub {__version__}\n"
 
 

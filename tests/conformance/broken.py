@@ -6,14 +6,37 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+from hub_bulletin import PER_PAGE, Bulletin, BulletinSettings, Cursor, Item
 from msgspec.structs import replace as altered
 
 from hub.api import (
-    Budget, Census, Change, ConnectorSettings, ContractBroken, Entity, Estimate, HttpProfile, HubError, Interaction,
-    Notice, OAuthRefresh, Page, Permission, Pull, RateLimited, RawRecord, Receipt, RecordRejected, Redirect, Response,
-    Services, Stream, Tombstone, WebhookRejected, WebhookRequest, Window,
+    Budget,
+    Census,
+    Change,
+    ContractBroken,
+    Entity,
+    Estimate,
+    HttpProfile,
+    HubError,
+    Interaction,
+    Notice,
+    OAuthRefresh,
+    Page,
+    Permission,
+    Pull,
+    RateLimited,
+    RawRecord,
+    Receipt,
+    RecordRejected,
+    Redirect,
+    Response,
+    Services,
+    Stream,
+    Tombstone,
+    WebhookRejected,
+    WebhookRequest,
+    Window,
 )  # fmt: skip
-from hub_bulletin import Bulletin, BulletinSettings, Cursor, Item
 
 log = logging.getLogger("hub_bulletin")
 
@@ -41,7 +64,7 @@ class HurriedBackfill(Bulletin):
 
 
 def is_past_first(page: Page) -> bool:
-    return page.total is not None and len(page.records) < 50
+    return page.total is not None and len(page.records) < PER_PAGE
 
 
 class OldestFirst(Bulletin):
@@ -252,7 +275,7 @@ class OpenSettings(BulletinSettings):
 class ShowsItsSecret(Bulletin):
     """Keeps a secret where everybody can read it."""
 
-    settings_model: type[ConnectorSettings] = OpenSettings
+    settings_model = OpenSettings
 
 
 class HastyToken(OAuthRefresh):

@@ -1,26 +1,22 @@
 """A suite that cannot fail proves nothing: each broken connector fails exactly the clause it breaks."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-
 import pytest
 from broken import BROKEN
-
-from hub.testing import ConnectorSuite, Result
-from hub.testing.suite_result import CLAUSES, level, merged
 from hub_bulletin import Bulletin
 from hub_bulletin.rig import MessagesRig, PeopleRig
 
+from hub.testing import ConnectorSuite, Result
+from hub.testing.suite_bench import Effort
+from hub.testing.suite_result import CLAUSES, level, merged
 
-class SmallMessages(MessagesRig):
-    burst = 52
+EFFORT = Effort(writes=6, cycles=2, calls=8)  # two dozen connectors have to go through
 
 
 class Messages(ConnectorSuite):
     connector = Bulletin
-    rig = SmallMessages
+    rig = MessagesRig
     clauses = tuple(c.id for c in CLAUSES if c.id != "W5")
-    cycles = 3
+    effort = EFFORT
 
 
 class People(ConnectorSuite):
@@ -29,19 +25,11 @@ class People(ConnectorSuite):
     clauses = ("W5",)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def servers() -> Iterator[None]:
-    with ExitStack() as stack:
-        stack.callback(Messages.stop)
-        stack.callback(People.stop)
-        yield
-
-
-def results_of(connector: type[Bulletin]) -> list[Result]:
+def results_of(broken: type[Bulletin]) -> list[Result]:
     found = []
     for suite in (Messages, People):
-        # A subclass of its own, so that the server is shared and the connector is not.
-        found += [type(suite.__name__, (suite,), {"connector": connector}).run(clause) for clause in suite.clauses]
+        suite.connector = broken
+        found += suite.run_all()
     return merged("bulletin", found)
 
 

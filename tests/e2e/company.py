@@ -23,7 +23,8 @@ def world(
 ) -> World:
     """Some or all mailboxes with all or the newest copies of their mail."""
     chosen = list(mailboxes or company.mailboxes)
-    config = f'[identity]\nfree_domains_extra = ["{company.freemail}"]\n[capture]\nprivate_labels = ["{company.private_label}"]'
+    config = f'[identity]\nfree_domains_extra = ["{company.freemail}"]\n'
+    config += f'[capture]\nprivate_labels = ["{company.private_label}"]'
     made = World(folder, [], [company.domain], config=config, **more)
     made.add_mailboxes({address: company.aliases.get(address, ()) for address in chosen})
     for address in chosen:

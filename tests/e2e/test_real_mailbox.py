@@ -20,7 +20,7 @@ async def test_the_facts_come_out_and_the_crm_holds_each_engagement_once(tmp_pat
     world = real.world(tmp_path / "hub")
     assert real.fill(world, MESSAGES) == MESSAGES
     mail = next(iter(world.mailboxes))
-    with world.served():
+    async with world.up():
         await world.sync("hubspot")
         result = await world.sync(mail)
         assert (result.status, result.exit_code) == ("healthy", 0)
@@ -30,7 +30,6 @@ async def test_the_facts_come_out_and_the_crm_holds_each_engagement_once(tmp_pat
             before, wrong = checks.timeline(c), checks.invariants(c)
         figures += await mailbox.pushed(world, MESSAGES)
         figures += await mailbox.again(world, mail, before)
-    await world.aclose()
     assert wrong == []
     assert [f for f in figures if not f.is_right] == []
 

@@ -6,8 +6,8 @@ Used by the end-to-end tests, the fault tests and the evidence scripts. Nothing 
 import asyncio
 import email.utils
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ class OneTransport(httpx.AsyncHTTPTransport):
 
 
 class World:
-    """Build, fill the emulators, then `with world.served():`. One mail connection per mailbox, one CRM.
+    """Build, fill the emulators, then `async with world.up():` (or `with world.served():`). One mail connection per mailbox, one CRM.
 
     config: further lines for hub.toml, put before the connections. gmail: a mail tool to use instead of a new one.
     crm_streams: only these of the CRM; all when empty. Gmail's older, larger quota keeps long runs short.
@@ -151,7 +151,7 @@ class World:
         self._transport: OneTransport | None = None
         self._engine: Engine | None = None
         self._counted: dict[str, int] = {}
-        self.add_mailboxes({address: () for address in mailboxes})
+        self.add_mailboxes(dict.fromkeys(mailboxes, ()))
         for emulator in (self.gmail, self.hubspot):
             self._watch(emulator)
 
@@ -182,6 +182,17 @@ class World:
                 if self._engine is not None:
                     self._engine.close()
                     self._engine = None
+
+    @asynccontextmanager
+    async def up(self) -> AsyncIterator["World"]:
+        """Served, and everything closed at the end."""
+        with self.served():
+            try:
+                yield self
+            finally:
+                if self._transport is not None:
+                    await self._transport.really_close()
+                    self._transport = None
 
     def configure(self, gmail: Running, hubspot: Running) -> None:
         """Write hub.toml and the secrets it refers to."""
@@ -233,11 +244,6 @@ class World:
         if self._engine is not None:
             self._engine.close()
         self._engine = None
-
-    async def aclose(self) -> None:
-        if self._transport is not None:
-            await self._transport.really_close()
-            self._transport = None
 
     async def sync(self, name: str, **options: Any) -> SyncResult:
         return await self.engine.sync(name, **options)

@@ -491,10 +491,16 @@ def test_a_refused_sign_in_at_the_check_touches_nothing(store: Store) -> None:
     assert causes(world) == set()
 
 
-def test_a_bug_of_the_connector_is_not_hidden(store: Store) -> None:
-    vendor = filled(2, trouble=[ZeroDivisionError("bug")])
-    with pytest.raises(ZeroDivisionError):
-        World(store, {"a": vendor}).sync()
+def test_a_bug_of_the_connector_costs_its_stream_and_is_told(store: Store) -> None:
+    vendor = filled(2, trouble=[ZeroDivisionError("a bug")])
+    vendor.put("parties", "1", Person(external_id="1", name="Ana"))
+    world = World(store, {"a": vendor})
+    result = world.sync()
+    assert [s.status for s in result.streams] == [st.BROKEN, st.HEALTHY]
+    assert "ZeroDivisionError" in result.streams[0].detail
+    assert causes(world) == {"bug in the connector"}
+    assert world.sync().status == st.HEALTHY
+    assert causes(world) == set()
 
 
 def test_wrong_names_are_answered_not_raised(store: Store) -> None:

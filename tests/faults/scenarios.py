@@ -246,18 +246,17 @@ def _at(world: World, at: datetime) -> None:
 async def undisturbed(folder: Path, connection: str) -> str:
     """The state every row of the connection must end in."""
     world = built(folder, connection)
-    with world.served():
+    async with world.up():
         await world.sync(connection)
         further(world)
         await world.sync(connection)
         found = world.digest()
-    await world.aclose()
     return found
 
 
 async def play(folder: Path, s: Scenario, target: str) -> Outcome:
     world = built(folder, s.connection)
-    with world.served():
+    async with world.up():
         if not s.is_first:
             await world.sync(s.connection)
         further(world)
@@ -281,7 +280,6 @@ async def play(folder: Path, s: Scenario, target: str) -> Outcome:
         with world.engine.store.read() as c:
             wrong = checks.invariants(c)
         is_whole, left = world.digest() == target, _issues(world)
-    await world.aclose()
     return Outcome(s, faulted, issues, is_short, quarantined, after, is_at_once, last, is_whole, wrong, left)
 
 

@@ -333,6 +333,22 @@ def test_the_addresses_an_account_sends_as_are_one_of_us(book: Book) -> None:
     assert book.party(f"support@{US}")["id"] != book.party(f"sam@{US}")["id"]
 
 
+@pytest.mark.parametrize("address", ["kim@second.example", "support@second.example"])
+def test_addresses_become_ours_and_cease_to_be(book: Book, address: str) -> None:
+    ours = replace(RULES, own=Own(frozenset({US, "second.example"})))
+    book.mail(address)
+    outside = (book.party(address)["kind"], book.party(address)["sharing"], book.party(address)["domains"])
+    split: list[int] = []
+    with book.store.write() as c:
+        resolve(c, {Identifier("email", address): ""}, ours, NOW, frozenset(), split)
+    inside = book.party(address)
+    assert inside["sharing"].startswith("own")
+    assert inside["domains"] == set()
+    assert inside["id"] in split
+    book.mail(address)
+    assert (book.party(address)["kind"], book.party(address)["sharing"], book.party(address)["domains"]) == outside
+
+
 def test_an_empty_or_nonsense_identifier_makes_nobody_of_everybody(book: Book) -> None:
     blank = Person(external_id="1", identifiers=(Identifier("email", "  "),))
     bare = Person(external_id="2", identifiers=())

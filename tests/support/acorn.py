@@ -162,8 +162,9 @@ class Acorn(Connector[AcornSettings]):
             raise error
 
     def _wanted(self, feed: Feed, external_id: str, window: Window) -> bool:
-        if external_id in feed.hidden:
-            return False
+        return external_id not in feed.hidden and self._in(feed, external_id, window)
+
+    def _in(self, feed: Feed, external_id: str, window: Window) -> bool:
         if window.since is None:
             return True
         times = [e.occurred_at for e in entities(feed.records[external_id]) if isinstance(e, Interaction)]
@@ -188,7 +189,9 @@ class Acorn(Connector[AcornSettings]):
         return entities(raw.body)
 
     async def census(self, stream: str, period: Window) -> Census | None:
-        return Census(stream, period, ids=frozenset(self.vendor.feeds[stream].records))
+        feed = self.vendor.feeds[stream]
+        window = Window(period.since)
+        return Census(stream, period, ids=frozenset(x for x in feed.records if self._in(feed, x, window)))
 
     # --- destination ----------------------------------------------------------------------------------------------
 

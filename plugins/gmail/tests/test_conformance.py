@@ -126,7 +126,7 @@ class GmailRig(Rig):
         self.gmail.oauth.revoke(BOX)
 
     def expire_token(self) -> None:
-        self.gmail.faults.add("expire_token", times=1)
+        self.gmail.oauth.tokens.clear()
 
     def refreshes(self) -> int:
         return self.gmail.oauth._issued

@@ -59,8 +59,8 @@ class MboxRig(Rig):
         n = self.count
         sender = sender or f"person{n % 7}@example.org"
         head = [
-            f"From: {sender}", "To: box@example.com", f"Subject: {said or f'Matter {n}'}", f"Message-ID: <m{n}@example.org>",
-            f"Date: {at:%a, %d %b %Y %H:%M:%S} +0000", *headers,
+            f"From: {sender}", "To: box@example.com", f"Subject: {said or f'Matter {n}'}",
+            f"Message-ID: <m{n}@example.org>", f"Date: {at:%a, %d %b %Y %H:%M:%S} +0000", *headers,
         ]  # fmt: skip
         return "\n".join([*head, "", f"Words of message {n}. {said}", ""]).encode()
 

@@ -55,8 +55,8 @@ from hub.api import (
     hookimpl,
 )  # fmt: skip
 
-PER_PAGE = 50
-PER_MINUTE = 120
+PER_PAGE = 20
+PER_MINUTE = 40
 OVERLAP = timedelta(minutes=10)
 MINUTE = timedelta(minutes=1)
 REPLAY_S = 300

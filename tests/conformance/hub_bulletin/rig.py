@@ -16,8 +16,8 @@ class MessagesRig(Rig):
     """Messages: everything but merges."""
 
     stream: ClassVar[str] = "messages"
-    many: ClassVar[int] = 130
-    burst: ClassVar[int] = 60
+    many: ClassVar[int] = 50
+    burst: ClassVar[int] = 25
 
     def __init__(self, clock: FakeClock, folder: Path) -> None:
         super().__init__(clock, folder)
@@ -102,7 +102,7 @@ class MessagesRig(Rig):
         self.office.is_revoked = True
 
     def expire_token(self) -> None:
-        self.office.faults.add("expire_token", times=1)
+        self.office.tokens.clear()
 
     def refreshes(self) -> int:
         return self.office.refreshes
@@ -111,7 +111,7 @@ class MessagesRig(Rig):
         self.office.faults.add("quota", resets_at=(self.office.now_ms() // DAY_MS + 1) * DAY_MS)
 
     def limit(self) -> None:
-        self.office.per_minute = 120
+        self.office.per_minute = 40
 
     def refusals(self) -> int:
         return self.office.refusals
