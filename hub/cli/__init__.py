@@ -27,7 +27,7 @@ COMMANDS = {
     "check": ("setup", "[NAME...]", "prove the settings and what each connection may do"),
     "connect": ("setup", "NAME", "sign an account in through the browser"),
     "connectors": ("setup", "", "list the installed connectors"),
-    "demo": ("serving", "", "show everything on a made-up company, without any account"),
+    "demo": ("demo", "", "show everything on a made-up company, without any account"),
     "import": ("importing", "mail FILE", "read an mbox, Maildir or Takeout archive; no set-up"),
     "sync": ("pulling", "[NAME...]", "pull what is new, the system of record first"),
     "brief": ("people", "WHO", "four answers about a customer"),

@@ -41,7 +41,7 @@ def run_sync(args: argparse.Namespace, screen: Screen) -> int:
             _known_streams(engine, name, args.stream)
         results = asyncio.run(sync_all(engine, names, screen, args.stream, args.census))
         code = combined([r.exit_code for r in results])
-        screen.emit({"exit_code": code, "connections": [r.to_dict() for r in results]})
+        screen.emit({"exit_code": code, "connections": [r.to_dict() | {"notes": notes(r)} for r in results]})
         show(screen, results)
         _what_next(engine, screen, code)
         return code
@@ -150,8 +150,15 @@ def show(screen: Screen, results: "list[SyncResult]") -> None:
         for stream in result.streams:
             if stream.stream not in quiet:
                 _show_stream(screen, stream, longest)
+        for note in notes(result):
+            screen.text(note, "", 2)
         if quiet and not is_all:
             screen.text(f"nothing new: {', '.join(quiet)}", "dim", 2)
+
+
+def notes(result: "SyncResult") -> list[str]:
+    """What the engine has to say beside its line per stream, such as what was delivered without asking."""
+    return result.lines[len(result.streams) :] if result.streams else []
 
 
 def _show_stream(screen: Screen, s: "StreamResult", longest: int) -> None:

@@ -90,7 +90,7 @@ def _connection(screen: Screen, c: dict[str, Any], at: datetime) -> None:
         good = ago(s["last_good_at"], at) if s["last_good_at"] else "never"
         records = sum(n for d, n in s["records"].items() if d != "deleted")
         rows.append((s["stream"], s["status"], good, number(records), number(s["quarantined"]), covered))
-    screen.table(("stream", "status", "last good", "records", "quarantine", "held/source"), rows, "<<<>>>")
+    screen.table(("stream", "status", "last good", "records", "quarantine", "census"), rows, "<<<>>>")
     told = {(s["status"], s["detail"]) for s in c["streams"] if s["detail"]}
     for _, detail in sorted(told):
         screen.text(detail, "yellow", 4)

@@ -42,10 +42,6 @@ def run(command: str, front: list[str], rest: list[str]) -> int:
     """Run one command. `front`: the options that stood before it."""
     is_json = "--json" in [*front, *rest]
     try:
-        if command == "demo":  # has arguments of its own, which only it knows
-            module = _module(command)
-            code: int = module.run_demo([*front, *rest], Screen(is_json=is_json))
-            return code
         args = parser(command).parse_args([*front, *rest])
     except UsageError as exc:
         return fail(Screen(is_json=is_json), USAGE, str(exc))

@@ -1,8 +1,7 @@
-"""`ihub serve`, `emulate` and `demo`: what runs for a while."""
+"""`ihub serve` and `ihub emulate`: what runs until it is stopped."""
 
 import argparse
 import asyncio
-import importlib
 import json
 import threading
 from datetime import UTC, datetime, timedelta
@@ -162,16 +161,3 @@ def _addresses(model: Any, url: str) -> dict[str, str]:
         if name.endswith("_url") and isinstance(field.default, str) and field.default.startswith("http"):
             found[name] = url + (urlsplit(field.default).path or "/")
     return found or {"base_url": f"{url}/"}
-
-
-# --- demo -----------------------------------------------------------------------------------------------------------
-
-
-def args_demo(p: argparse.ArgumentParser) -> None:
-    pass
-
-
-def run_demo(argv: list[str], screen: Screen) -> int:
-    """The demo parses its own arguments."""
-    code: int = importlib.import_module("hub.demo.run").main(argv)
-    return code

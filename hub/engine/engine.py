@@ -88,12 +88,7 @@ class Engine:
 
     def connector(self, name: str) -> Connector[Any]:
         """The connection's connector, built from its settings. Raises ConfigError naming field and file."""
-        connection = self.settings.connections.get(name)
-        if connection is None:
-            known = list(self.settings.connections)
-            near = config.did_you_mean(name, known)
-            hint = f"; did you mean {near!r}?" if near else f"; there are: {', '.join(known) or 'none yet'}"
-            raise ConfigError(f"there is no connection {name!r}{hint}")
+        connection = self._configured(name)
         cls = self.registry.get(connection.connector)
         values = config.connector_settings(connection, cls.settings_model)
         row = self._row(name)
@@ -103,6 +98,14 @@ class Engine:
             transport=self._transport, patience_s=self.patience_s,
         )  # fmt: skip
         return cls(values, services)
+
+    def _configured(self, name: str) -> config.Connection:
+        known = list(self.settings.connections)
+        if name not in known:
+            near = config.did_you_mean(name, known)
+            hint = f"; did you mean {near!r}?" if near else f"; there are: {', '.join(known) or 'none yet'}"
+            raise ConfigError(f"there is no connection {name!r}{hint}")
+        return self.settings.connections[name]
 
     def _row(self, name: str) -> dict[str, Any]:
         """The connection's row, made on first sight."""
@@ -185,6 +188,7 @@ class Engine:
     ) -> SyncResult:  # fmt: skip
         """Pull everything new of one connection. Never raises for the vendor's trouble or a wrong setting."""
         try:
+            self._configured(name)
             async with self.lease(f"connection:{name}") as fence:
                 if fence is None:
                     busy = "another worker is on it"
@@ -214,7 +218,14 @@ class Engine:
         connector = self.connector(name)
         settings = self.settings.connections[name]
         brake = Brake(self.settings.system_of_record.brake_percent, self.settings.system_of_record.brake_count)
-        wanted = streams or settings.streams or [s.name for s in connector.manifest.streams]
+        known = [s.name for s in connector.manifest.streams]
+        wanted = list(streams or settings.streams or known)
+        for stream in wanted:
+            if stream not in known:
+                await connector.aclose()
+                near = config.did_you_mean(stream, known)
+                hint = f"; did you mean {near!r}?" if near else f"; it has: {', '.join(known)}"
+                raise ConfigError(f"{name} has no stream {stream!r}{hint}")
         results: list[StreamResult] = []
         try:
             from hub.engine.replay import judge_again
@@ -324,7 +335,7 @@ class Engine:
                 removed = await confirm_gone(run, self.clock, missing)
             finally:
                 await connector.aclose()
-            finish(run, self.clock.now(), StreamResult(other.stream, st.HEALTHY, books=run.books))
+            finish(run, self.clock, StreamResult(other.stream, st.HEALTHY, books=run.books))
             return removed
 
     # --- leases and schedules -----------------------------------------------------------------------------------

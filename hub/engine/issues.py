@@ -38,6 +38,17 @@ def close(run: "StreamRun", now: datetime, cause: str) -> None:
             c.execute(sa.update(issue).where(*_same(run.connection_id, stream_id, cause)).values(closed_at=micros(now)))
 
 
+def close_all(run: "StreamRun", now: datetime, *, keep: str) -> None:
+    """The stream is healthy: nothing of it stays open, nor of the connection as a whole, but the cause `keep`."""
+    mine = sa.or_(issue.c.stream_id == run.stream_id, issue.c.stream_id.is_(None))
+    is_open = (issue.c.connection_id == run.connection_id, mine, issue.c.closed_at.is_(None), issue.c.cause != keep)
+    with run.store.read() as c:
+        if c.execute(sa.select(issue.c.id).where(*is_open).limit(1)).scalar() is None:
+            return
+    with run.store.write() as c:
+        c.execute(sa.update(issue).where(*is_open).values(closed_at=micros(now)))
+
+
 def _same(connection_id: int, stream_id: int | None, cause: str) -> list[sa.ColumnElement[bool]]:
     return [
         issue.c.connection_id == connection_id, issue.c.cause == cause, issue.c.stream_id == stream_id,

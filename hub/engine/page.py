@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from hub.api import (
     RecordRejected, Redirect, Service, Task, Ticket, Tombstone, Unmapped,
 )  # fmt: skip
 from hub.landing import Books, CapturePolicy, Disposition, Held, Landing
-from hub.store import Store, chunks, digest, micros, put, renew, unpack
+from hub.store import Store, change, chunks, digest, micros, put, renew, unpack
 from hub.store import tables as t
 
 Item = Deal | Task | Ticket | Service | Note | Consent
@@ -39,13 +40,17 @@ class StreamRun:
     fence: int
     ttl: timedelta
     sibling: "Callable[[int], StreamRun]"
-    sweep: int = 0
+    sweep: int | None = 0  # None: records keep the number of the listing that named them last
     is_sweeping: bool = False
     books: Books = field(default_factory=Books)
     pages: int = 0
     warnings: list[str] = field(default_factory=list)
 
-    @property
+    def fenced(self, c: Connection, now: datetime) -> None:
+        """Prove inside this transaction that we still hold the stream. Raises LeaseLost."""
+        renew(c, self.lease, self.fence, now, self.ttl)
+
+    @cached_property
     def policy_digest(self) -> bytes:
         return self.policy.digest()
 
@@ -69,15 +74,16 @@ def take(run: StreamRun, page: Page, now: datetime, cursor: dict[str, Any] | Non
 
     Raises LeaseLost when another worker took the stream over; nothing is kept then.
     """
+    newest = {r.external_id: r for r in page.records}  # the last word where a page names a record twice
     with run.store.read() as c:
-        known = landing.held(c, run.stream_id, [r.external_id for r in page.records])
+        known = landing.held(c, run.stream_id, list(newest))
     books = Books(seen=len(page.records))
+    if len(newest) < len(page.records):
+        books.enter("unchanged", "repeated", len(page.records) - len(newest))
     policy = run.policy_digest
     work: dict[str, _Work] = {}
     touched: list[int] = []
-    for raw in page.records:
-        if raw.external_id in work:
-            books.enter("unchanged", "repeated")
+    for raw in newest.values():
         fingerprint = digest(raw.body)
         held = known.get(raw.external_id)
         if held and held.hash == fingerprint and held.policy == policy and not held.is_gone and held.disposition != "failed":
@@ -86,7 +92,7 @@ def take(run: StreamRun, page: Page, now: datetime, cursor: dict[str, Any] | Non
             continue
         work[raw.external_id] = _map(run, raw, fingerprint, policy, "updated" if held else "new")
     with run.store.write() as c:
-        renew(c, run.lease, run.fence, now, run.ttl)
+        run.fenced(c, now)
         landing.touch(c, touched, run.sweep, micros(now))
         _store(run, c, list(work.values()), known, books, now)
         _named(run, c, page, books, now)
@@ -102,12 +108,32 @@ def _map(run: StreamRun, raw: RawRecord, fingerprint: bytes, policy: bytes, stan
     work = _Work(raw, row)
     try:
         for entity in run.connector.to_canonical(run.stream, raw):
-            _sort(run, work, entity)
+            _sort(run, work, _storable(entity))
     except RecordRejected as exc:
         return _failed(work, str(exc))
     except Exception as exc:  # a mapper's bug must cost one record, not the stream: it is reported as one
         return _failed(work, f"{type(exc).__name__} in the connector's mapping: {exc}")
     return work
+
+
+def _storable(entity: Entity) -> Entity:
+    """The entity with characters that no database takes (NUL, halves of surrogate pairs) replaced."""
+    try:
+        if b"\\u0000" not in msgspec.json.encode(entity):
+            return entity
+    except UnicodeEncodeError:
+        pass
+    return msgspec.convert(_without_odd(msgspec.to_builtins(entity)), type(entity))
+
+
+def _without_odd(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_without_odd(k): _without_odd(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_odd(v) for v in value]
+    return value
 
 
 def _failed(work: _Work, reason: str) -> _Work:
@@ -130,7 +156,7 @@ def _sort(run: StreamRun, work: _Work, entity: Entity) -> None:
             entity, row.rule, row.body = landing.without_content(entity), verdict.rule, None
             work.is_metadata_only = True
         work.interaction = entity
-    elif isinstance(entity, Person | Organization):
+    elif isinstance(entity, (Person, Organization)):
         work.parties.append(entity)
     elif isinstance(entity, Tombstone):
         work.is_tombstone = True
@@ -151,6 +177,7 @@ def _store(
         ids[w.raw.external_id]
         for w in work
         if w.interaction is None and not w.parties and not w.items and w.raw.external_id in known
+        and w.row.disposition != "failed"  # what cannot be read today stays as it was read before
     ]
     _leave(run, c, leaving, now)
     for w in work:
@@ -166,9 +193,8 @@ def _store(
         disposition, rule = final.get(rid, (w.row.disposition, w.row.rule))
         books.enter(disposition, rule)
         if disposition != w.row.disposition and disposition != "unchanged":
-            changed.append({"rid": rid, "disposition": disposition, "rule": rule})
-    if changed:
-        c.execute(sa.update(t.record).where(t.record.c.id == sa.bindparam("rid")), changed)
+            changed.append({"id": rid, "disposition": disposition, "rule": rule})
+    change(c, t.record, changed)
 
 
 def _parties(
@@ -329,12 +355,15 @@ def _named(run: StreamRun, c: Connection, page: Page, books: Books, now: datetim
         books.enter("unchanged", "was never held or already gone", unique - len(going))
     for gap in page.gaps:
         books.seen += 1
+        known = landing.held(c, run.stream_id, [gap.external_id])
         if gap.reason == "gone":
+            delete(run, c, [h.id for h in known.values() if not h.is_gone], "before it could be read", now)
             books.enter("deleted", "before it could be read")
             continue
-        known = landing.held(c, run.stream_id, [gap.external_id])
         row = Landing(gap.external_id, b"", "failed", failure=f"the vendor did not give it: {gap.reason}")
-        if gap.external_id not in known:
+        if gap.external_id in known:  # it exists: named, if not given
+            landing.touch(c, [h.id for h in known.values()], run.sweep, micros(now))
+        else:
             landing.land(c, run.stream_id, [row], known, run.sweep, micros(now))
         books.enter("failed", gap.reason[:60])
 

@@ -58,7 +58,7 @@ async def pull_stream(run: StreamRun, clock: Clock, since: datetime | None, brak
     except RateLimited as exc:
         until = exc.until or clock.now() + timedelta(seconds=exc.retry_after_s or 60)
         result.status, result.detail = st.WAITING, f"the vendor's limit is reached until {until:%Y-%m-%d %H:%M} UTC"
-        _save(run, {"waiting_until": micros(until)})
+        _save(run, clock, {"waiting_until": micros(until)})
     except AuthError as exc:
         result.status, result.detail = st.RECONNECT, str(exc)
         issues.report(run, clock.now(), "sign-in", str(exc), whole_connection=True)
@@ -80,16 +80,16 @@ async def pull_stream(run: StreamRun, clock: Clock, since: datetime | None, brak
         issues.report(run, clock.now(), "bug in the connector", result.detail)
     result.books = run.books
     result.requests = run.connector.http.requests - before
-    finish(run, clock.now(), result)
+    finish(run, clock, result)
     return result
 
 
 async def _pull(run: StreamRun, clock: Clock, since: datetime | None, brake: Brake, result: StreamResult) -> None:
     row = _row(run)
     if not row["is_sweeping"] and row["cursor"] is None:
-        row = _begin(run, row, since)
+        row = _begin(run, clock, row, since)
     elif _is_earlier(since, instant_or_none(row["window_since"]), row):
-        row = _begin(run, row, since)  # more history is wanted than was read: enumerate again
+        row = _begin(run, clock, row, since)  # more history is wanted than was read: enumerate again
     for attempt in (1, 2):
         run.sweep, run.is_sweeping = row["sweep"], bool(row["is_sweeping"])
         pull = Pull(
@@ -114,7 +114,7 @@ async def _pull(run: StreamRun, clock: Clock, since: datetime | None, brake: Bra
                 )
                 return
             log.warning("%s/%s: cursor expired, enumerating everything again", run.connection, run.stream)
-            row = _begin(run, row, since, expired_at=micros(now))
+            row = _begin(run, clock, row, since, expired_at=micros(now))
 
 
 def _is_earlier(since: datetime | None, pinned: datetime | None, row: Mapping[str, Any]) -> bool:
@@ -123,13 +123,15 @@ def _is_earlier(since: datetime | None, pinned: datetime | None, row: Mapping[st
     return since is None or since < pinned - timedelta(days=2)
 
 
-def _begin(run: StreamRun, row: Mapping[str, Any], since: datetime | None, **more: Any) -> dict[str, Any]:
+def _begin(
+    run: StreamRun, clock: Clock, row: Mapping[str, Any], since: datetime | None, **more: Any
+) -> dict[str, Any]:
     """A full enumeration starts: its number tells afterwards which records it did not name."""
     pinned = row["window_since"]
     if row["cursor"] is None or pinned is None or since is None or micros(since) < pinned:
         pinned = micros(since) if since else None
     values = {"cursor": None, "sweep": row["sweep"] + 1, "is_sweeping": True, "window_since": pinned, **more}
-    _save(run, values)
+    _save(run, clock, values)
     return {**row, **values}
 
 
@@ -145,9 +147,9 @@ async def _page(run: StreamRun, clock: Clock, page: Page, brake: Brake, result: 
     now = clock.now()
     if page.is_full and not run.is_sweeping:
         # The connector enumerates everything on its own account: number it, so that its end can find what is gone.
-        run.sweep += 1
+        run.sweep = (run.sweep or 0) + 1
         run.is_sweeping = True
-        _save(run, {"sweep": run.sweep, "is_sweeping": True})
+        _save(run, clock, {"sweep": run.sweep, "is_sweeping": True})
     ends_sweep = page.is_full and page.is_last
     cursor: dict[str, Any] = {"cursor": page.cursor}
     if page.total is not None:
@@ -159,14 +161,14 @@ async def _page(run: StreamRun, clock: Clock, page: Page, brake: Brake, result: 
     await asyncio.to_thread(take, run, page, now, None)
     await _end_sweep(run, clock, brake, result)
     run.is_sweeping = False
-    _save(run, {**cursor, "is_sweeping": False, "backfilled_at": micros(clock.now())})
+    _save(run, clock, {**cursor, "is_sweeping": False, "backfilled_at": micros(clock.now())})
 
 
 async def _end_sweep(run: StreamRun, clock: Clock, brake: Brake, result: StreamResult) -> None:
     """Records that a complete enumeration did not name: held when many, else asked for one by one."""
     row = _row(run)
     with run.store.read() as c:
-        missing = landing.unseen(c, run.stream_id, run.sweep, row["window_since"])
+        missing = landing.unseen(c, run.stream_id, run.sweep or 0, row["window_since"])
         standing = landing.live_count(c, run.stream_id)
     if not missing:
         return
@@ -191,6 +193,7 @@ async def confirm_gone(run: StreamRun, clock: Clock, missing: Sequence[tuple[int
         if alive:
             await asyncio.to_thread(take, run, Page(records=alive, cursor=""), now, None)
         with run.store.write() as c:
+            run.fenced(c, now)
             delete(run, c, going, "missing at source", now)
         run.books.seen += len(going)
         run.books.enter("deleted", "missing at source", len(going))
@@ -225,7 +228,8 @@ async def take_census(
     if missing or surplus:
         # What changed while we counted is no gap: let the change feed speak once more.
         await _pull(run, clock, instant_or_none(row["window_since"]), brake, result)
-        missing, surplus = _compare(run, counted.ids)
+        missing, extra = _compare(run, counted.ids)
+        surplus = sorted(set(surplus) & set(extra))
     repaired = await _repair(run, clock, missing)
     still = [ext for ext in missing if ext not in repaired]
     removed = await _dismiss(run, clock, surplus, brake, result)
@@ -316,20 +320,20 @@ async def _repair(run: StreamRun, clock: Clock, missing: Sequence[str]) -> set[s
     return repaired
 
 
-def finish(run: StreamRun, now: datetime, result: StreamResult) -> None:
+def finish(run: StreamRun, clock: Clock, result: StreamResult) -> None:
     """Write down how the run ended. `last_good` moves only when everything did, to the end."""
+    now = clock.now()
     values: dict[str, Any] = {"status": result.status, "detail": result.detail[:2000], "last_try_at": micros(now)}
     if result.status == st.HEALTHY:
         values |= {"last_good_at": micros(now), "waiting_until": None}
-        for cause in ("sign-in", "permission", "unreachable", "unknown answer", "many records vanished", "bug in the connector"):
-            issues.close(run, now, cause)
-    _save(run, values)
+        issues.close_all(run, now, keep="census gap")
     ended = {
         "ended_at": micros(now), "status": result.status, "error": "" if result.status == st.HEALTHY else result.detail,
         "seen": run.books.seen, "books": _json(run.books.to_dict()), "requests": run.connector.http.requests,
         "units": run.connector.http.budget.spent,
     }  # fmt: skip
     with run.store.write() as c:
+        c.execute(sa.update(t.stream).where(t.stream.c.id == run.stream_id).values(**values))
         c.execute(sa.update(t.run).where(t.run.c.id == run.run_id).values(**ended))
 
 
@@ -338,8 +342,9 @@ def _row(run: StreamRun) -> dict[str, Any]:
         return dict(c.execute(sa.select(t.stream).where(t.stream.c.id == run.stream_id)).mappings().one())
 
 
-def _save(run: StreamRun, values: dict[str, Any]) -> None:
+def _save(run: StreamRun, clock: Clock, values: dict[str, Any]) -> None:
     with run.store.write() as c:
+        run.fenced(c, clock.now())
         c.execute(sa.update(t.stream).where(t.stream.c.id == run.stream_id).values(**values))
 
 

@@ -40,9 +40,9 @@ async def replay(run: StreamRun, clock: Clock, *, only_failed: bool) -> int:
 
 async def _again(run: StreamRun, clock: Clock, *, disposition: str = "", not_policy: bytes | None = None) -> int:
     looked = after = 0
+    run.sweep = None  # being looked at again is not being named by the source
     while True:
         with run.store.read() as c:
-            run.sweep = int(c.execute(sa.select(t.stream.c.sweep).where(t.stream.c.id == run.stream_id)).scalar_one())
             part = landing.part_after(c, run.stream_id, after, disposition=disposition, not_policy=not_policy)
         if not part:
             return looked

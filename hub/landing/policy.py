@@ -56,11 +56,11 @@ class CapturePolicy:
 def judge(policy: CapturePolicy, interaction: Interaction) -> Verdict:
     """What the policy says about one interaction."""
     labels = _with_parents(interaction.labels)
-    if labels & {x.lower() for x in policy.private_labels}:
+    if labels and labels & {x.lower() for x in policy.private_labels}:
         return Verdict("private", "private_label")
     if "private" in interaction.signals:
         return Verdict("private", "marked_private")
-    if labels & {x.lower() for x in policy.block_labels}:
+    if labels and labels & {x.lower() for x in policy.block_labels}:
         return Verdict("exclude", "block_label")
     if policy.require_label and policy.require_label.lower() not in labels:
         return Verdict("exclude", "require_label")

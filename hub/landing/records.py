@@ -55,16 +55,16 @@ def held(c: Connection, stream_id: int, external_ids: Sequence[str]) -> dict[str
 
 
 def land(
-    c: Connection, stream_id: int, rows: Sequence[Landing], known: dict[str, Held], sweep: int, now: int
+    c: Connection, stream_id: int, rows: Sequence[Landing], known: dict[str, Held], sweep: int | None, now: int
 ) -> dict[str, int]:
-    """Write the page's records; external id -> record id."""
+    """Write the page's records; external id -> record id. sweep: the listing that named them, None for none."""
     ids = {ext: h.id for ext, h in known.items()}
     fresh = [r for r in rows if r.external_id not in known]
     values = [
         {
             "stream_id": stream_id, "external_id": r.external_id, "hash": r.hash, "disposition": r.disposition,
             "rule": r.rule, "policy": r.policy, "occurred_at": r.occurred_at, "first_seen_at": now,
-            "last_seen_at": now, "sweep": sweep, "redirect_to": r.redirect_to,
+            "last_seen_at": now, "sweep": sweep or 0, "redirect_to": r.redirect_to,
         }
         for r in fresh
     ]  # fmt: skip
@@ -73,8 +73,8 @@ def land(
     change(c, record, [
         {
             "id": known[r.external_id].id, "hash": r.hash, "disposition": r.disposition, "rule": r.rule,
-            "policy": r.policy, "occurred_at": r.occurred_at, "last_seen_at": now, "sweep": sweep, "gone_at": None,
-            "redirect_to": r.redirect_to,
+            "policy": r.policy, "occurred_at": r.occurred_at, "last_seen_at": now, "gone_at": None,
+            "redirect_to": r.redirect_to, **({} if sweep is None else {"sweep": sweep}),
         }
         for r in rows
         if r.external_id in known
@@ -106,10 +106,11 @@ def land(
     return ids
 
 
-def touch(c: Connection, record_ids: Iterable[int], sweep: int, now: int) -> None:
+def touch(c: Connection, record_ids: Iterable[int], sweep: int | None, now: int) -> None:
     """Seen again, nothing new."""
+    values = {"last_seen_at": now, "gone_at": None} | ({} if sweep is None else {"sweep": sweep})
     for part in chunks(list(record_ids)):
-        c.execute(sa.update(record).where(record.c.id.in_(part)).values(last_seen_at=now, sweep=sweep, gone_at=None))
+        c.execute(sa.update(record).where(record.c.id.in_(part)).values(**values))
 
 
 def mark_gone(c: Connection, record_ids: Iterable[int], rule: str, now: int) -> None:

@@ -60,6 +60,7 @@ class _Item:
     state: str
     change: Change
     hash: bytes
+    as_of: int = 0
     attempt: int = 0
 
 
@@ -93,14 +94,22 @@ def _next(run: Run, plan_id: int, phase: int, kind: str, op: str) -> list[_Item]
         rows = c.execute(
             sa.select(t.change).where(*where).order_by(t.change.c.state.desc(), t.change.c.id).limit(BATCH)
         ).mappings().all()
-        items = [_Item(r["id"], r["state"], decode(r["payload"], kind), bytes(r["hash"])) for r in rows]
+        items = [_item(r, kind) for r in rows]
         _resolve(c, run.connection_id, items)
     return items
 
 
 def decode(payload: bytes, kind: str) -> Change:
     """A stored change, its entity typed by the kind."""
-    plain = msgspec.msgpack.decode(payload)
+    return _typed(msgspec.msgpack.decode(payload), kind)
+
+
+def _item(row: Any, kind: str) -> _Item:
+    plain = msgspec.msgpack.decode(row["payload"])
+    return _Item(row["id"], row["state"], _typed(plain, kind), bytes(row["hash"]), plain.get("as_of", 0))
+
+
+def _typed(plain: dict[str, Any], kind: str) -> Change:
     entity = plain.get("entity")
     return Change(
         key=plain["key"], kind=kind, op=plain["op"], remote_id=plain["remote_id"],
@@ -216,7 +225,7 @@ def _record(run: Run, items: list[_Item], receipts: list[Receipt]) -> None:
             remotes.append({
                 "connection_id": run.connection_id, "kind": i.change.kind, "key": i.change.key,
                 "remote_id": "" if is_gone else r.remote_id, "hash": i.hash if is_whole else None, "version": r.version,
-                "written_at": micros(now) if is_gone or is_whole else 0, "is_ours": not is_gone,
+                "written_at": i.as_of if is_gone or is_whole else 0, "is_ours": not is_gone,
             })  # fmt: skip
     with run.store.write() as c:
         renew(c, run.lease, run.fence, now, run.ttl)
@@ -293,5 +302,8 @@ def _took_back(
             mine = (t.remote.c.connection_id == run.connection_id, t.remote.c.kind == entry.change.kind, t.remote.c.key == key)
             if entry.receipt.outcome == "created":
                 c.execute(sa.delete(t.remote).where(*mine))
-            else:
-                c.execute(sa.update(t.remote).where(*mine).values(hash=None, written_at=None))
+                continue
+            values: dict[str, Any] = {"hash": None, "written_at": None}
+            if entry.receipt.outcome == "deleted":  # it stands there again, and is ours
+                values |= {"remote_id": r.remote_id or entry.receipt.remote_id, "is_ours": True}
+            c.execute(sa.update(t.remote).where(*mine).values(**values))

@@ -9,8 +9,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.outbox.wanted import Due, Scope, difference
-from hub.store import chunks, digest, micros
+from hub.outbox.wanted import Due, Scope, Wanted, difference
+from hub.store import digest, micros
 from hub.store import tables as t
 
 OPEN = ("draft", "approved", "applying", "held", "partly")
@@ -61,13 +61,17 @@ def make(c: Connection, scope: Scope, now: datetime, brake_percent: float, brake
             hashes.append(digest(w.change.key.encode() + w.hash))
             rows.append({
                 "plan_id": plan.id, "phase": w.phase, "kind": w.change.kind, "key": w.change.key, "op": w.change.op,
-                "effect": w.effect, "payload": msgspec.msgpack.encode(w.change), "hash": w.hash, "state": "due",
+                "effect": w.effect, "payload": encode(w), "hash": w.hash, "state": "due",
             })  # fmt: skip
         if rows:
             c.execute(sa.insert(t.change), rows)
-    for keys in chunks(due.seen_unchanged):
-        mine = (t.remote.c.connection_id == scope.connection_id, t.remote.c.kind == "interaction", t.remote.c.key.in_(keys))
-        c.execute(sa.update(t.remote).where(*mine).values(written_at=micros(now)))
+    if due.seen_unchanged:
+        mine = (
+            t.remote.c.connection_id == scope.connection_id, t.remote.c.kind == "interaction",
+            t.remote.c.key == sa.bindparam("k"),
+        )  # fmt: skip
+        stamps = [{"k": key, "written_at": as_of} for key, as_of in due.seen_unchanged]
+        c.execute(sa.update(t.remote).where(*mine), stamps)
     plan.unchanged, plan.not_due = due.unchanged, dict(due.not_due)
     if not plan.changes:
         c.execute(sa.delete(t.plan).where(t.plan.c.id == plan.id))
@@ -78,6 +82,11 @@ def make(c: Connection, scope: Scope, now: datetime, brake_percent: float, brake
     values = {"status": plan.status, "counts": json.dumps(_stored(plan)), "digest": digest(b"".join(sorted(hashes)))}
     c.execute(sa.update(t.plan).where(t.plan.c.id == plan.id).values(**values))
     return plan
+
+
+def encode(w: Wanted) -> bytes:
+    """A change as it is stored: with the stamp of the state it was read from."""
+    return msgspec.msgpack.encode({**msgspec.structs.asdict(w.change), "as_of": w.as_of})
 
 
 def _braked(c: Connection, scope: Scope, plan: Plan, percent: float, count: int) -> str:

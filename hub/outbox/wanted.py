@@ -34,12 +34,16 @@ class Scope:
 
 @dataclass(slots=True)
 class Wanted:
-    """One change that is due: its phase, promised effect and the hash of the wanted state."""
+    """One change that is due: its phase, promised effect and the hash of the wanted state.
+
+    as_of: the interaction's `changed_at` that this state was read at; 0 for parties.
+    """
 
     phase: int
     effect: Literal["create", "update", "delete"]
     change: Change
     hash: bytes
+    as_of: int = 0
 
 
 @dataclass
@@ -47,7 +51,7 @@ class Due:
     """The books of a plan: due = changes + unchanged; `not_due` counts what needs no push, by reason."""
 
     unchanged: int = 0
-    seen_unchanged: list[str] = field(default_factory=list)
+    seen_unchanged: list[tuple[str, int]] = field(default_factory=list)
     not_due: Counter[str] = field(default_factory=Counter)
 
 
@@ -74,11 +78,15 @@ def difference(c: Connection, scope: Scope, due: Due) -> Iterator[list[Wanted]]:
 
 
 def _candidates(c: Connection, scope: Scope) -> Iterator[list[dict[str, Any]]]:
-    """Living interactions never written, or changed since, in slices."""
+    """Living interactions never written, or changed since, in slices.
+
+    "Since" is told by another `changed_at` than the one written, not by a later one: clocks of two workers, and a page
+    that took long to commit, must not hide a change.
+    """
     i, r = t.interaction, t.remote
     mine = sa.and_(r.c.connection_id == scope.connection_id, r.c.kind == "interaction", r.c.key == i.c.public_id)
     query = sa.select(i, r.c.remote_id, r.c.hash.label("written_hash")).outerjoin(r, mine)
-    query = query.where(i.c.gone_at.is_(None), sa.or_(r.c.written_at.is_(None), i.c.changed_at > r.c.written_at))
+    query = query.where(i.c.gone_at.is_(None), sa.or_(r.c.written_at.is_(None), i.c.changed_at != r.c.written_at))
     if scope.since:
         query = query.where(i.c.occurred_at >= micros(scope.since))
     last = 0
@@ -99,7 +107,8 @@ def _interactions(
     at_source = _from_destination(c, scope, ids)
     _load_parties(c, scope, [p.organization_id for p in parties.values() if p.organization_id], orgs)
     known = set()
-    if scope.create == "none":
+    makes = frozenset() if scope.create == "none" else scope.kinds
+    if not makes.issuperset({"person", "organization"}):
         known = {key for _, key in remote_ids(c, scope.connection_id, [*parties.values(), *orgs.values()])}
     answered = _answered(c, {p["party_id"] for ps in people.values() for p in ps}) if scope.create == "replied_to" else set()
     texts = _texts(c, ids)
@@ -109,8 +118,7 @@ def _interactions(
             due.not_due["already at the system of record"] += 1
             continue
         linked = _links(scope, people.get(iid, []), parties, orgs, answered)
-        if scope.create == "none":
-            linked = [link for link in linked if link.key in known]
+        linked = [link for link in linked if link.kind in makes or link.key in known]
         if not linked:
             due.not_due["no contact or company to file it under"] += 1
             continue
@@ -122,10 +130,10 @@ def _interactions(
         mark = state_hash(change)
         if row["written_hash"] is not None and bytes(row["written_hash"]) == mark:
             due.unchanged += 1
-            due.seen_unchanged.append(row["public_id"])
+            due.seen_unchanged.append((row["public_id"], row["changed_at"]))
         elif "interaction" in scope.kinds:
             effect: Literal["create", "update"] = "update" if row["remote_id"] else "create"
-            found.append(Wanted(PHASES["interaction"], effect, change, mark))
+            found.append(Wanted(PHASES["interaction"], effect, change, mark, row["changed_at"]))
     return found
 
 
@@ -308,7 +316,7 @@ def _untouched(c: Connection, scope: Scope) -> int:
         .select_from(r.join(i, i.c.public_id == r.c.key))
         .where(
             r.c.connection_id == scope.connection_id, r.c.kind == "interaction", i.c.gone_at.is_(None),
-            r.c.written_at >= i.c.changed_at,
+            r.c.written_at == i.c.changed_at,
         )
     )  # fmt: skip
     return int(c.execute(query).scalar_one())

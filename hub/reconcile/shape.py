@@ -135,4 +135,5 @@ def row(m: Mapped, own: Own, now: datetime, ranked: bytes) -> dict[str, Any]:
 
 def snippet(text: str) -> str:
     """The first words, on one line."""
-    return " ".join(text[:600].split())[:280]
+    short = " ".join(text[:300].split())
+    return short[:280] if len(short) >= 280 else " ".join(text[:600].split())[:280]

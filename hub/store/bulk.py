@@ -4,12 +4,12 @@ SQLAlchemy's own way prepares every row of an `executemany` again, which cost mo
 is its conversion of values: all our columns hold what both drivers take (int, bool, str, bytes, None).
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
@@ -35,7 +35,7 @@ class _Many(sa.types.TypeDecorator[list[Any]]):
         return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else postgresql.ARRAY(self.item))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return json.dumps(list(value)) if dialect.name == "sqlite" else list(value)
+        return msgspec.json.encode(value).decode() if dialect.name == "sqlite" else list(value)
 
 
 class _Values(FunctionElement[Any]):

@@ -9,6 +9,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
 _WEEK_ZERO = 4  # 1970-01-05 was a Monday
 _SMALL = 1 << 13
+_WORTH_IT = 1000  # below, half a kilobyte of disk costs more CPU than all that is done with the record in the database
 DAY_US = 86_400_000_000
 
 
@@ -33,7 +34,7 @@ def week_of(us: int) -> int:
 
 def pack(data: bytes) -> tuple[str, bytes]:
     """(codec, bytes): compressed where that pays."""
-    if len(data) > 200:
+    if len(data) > _WORTH_IT:
         # A record fits into a small window; the default one makes zlib clear a quarter of a megabyte for each.
         if len(data) <= _SMALL:
             packer = zlib.compressobj(1, zlib.DEFLATED, 13, 6)

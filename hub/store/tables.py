@@ -404,7 +404,7 @@ remote = Table(  # what we know of our objects at a destination
     Column("remote_id", String(128), nullable=False),
     Column("hash", LargeBinary(16)),  # of the state we last wrote; None for an adopted object
     Column("version", String(128), nullable=False, server_default=""),
-    Column("written_at", Micros),
+    Column("written_at", Micros),  # `changed_at` of the interaction's state we wrote; another one there: look again
     Column("is_ours", Boolean, nullable=False, server_default="0"),
     Index("ix_remote_id", "connection_id", "kind", "remote_id"),
 )  # fmt: skip

@@ -138,7 +138,7 @@ class ConnectorSuite:
         with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
             rig = cls.rig(clock, Path(folder))
             try:
-                yield Bench(cls.connector, rig, clock, _server.put(rig.emulator), cls.effort)
+                yield Bench(cls.connector, rig, clock, serve(rig.emulator), cls.effort)
             finally:
                 rig.close()
 
@@ -162,7 +162,7 @@ class _Server:
         return self._running.url
 
 
-_server = _Server()
+serve = _Server().put
 
 
 async def _carry_out(clause: str, bench: Bench) -> None:

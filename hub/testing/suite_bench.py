@@ -16,7 +16,7 @@ from hub.testing.rig import Missing, Rig
 from hub.testing.suite_driver import Landed, Timeline
 
 # One for all: making one costs more than a call, and the emulator speaks plain HTTP on loopback anyway.
-_TLS = ssl.create_default_context()
+TLS = ssl.create_default_context()
 
 
 class Broken(AssertionError):
@@ -61,7 +61,7 @@ class Bench:
     def connect(self, **changed: Any) -> Connector[Any]:
         """A new connector to the account, as after a restart; tokens and budget are those of before."""
         settings = self.connector.settings_model.model_validate({**self.rig.settings(self.url), **changed})
-        transport = httpx.AsyncHTTPTransport(verify=_TLS)
+        transport = httpx.AsyncHTTPTransport(verify=TLS)
         services = Services("conformance", self.clock, self.tokens, self.ledger, transport, jitter=lambda: 0.5)
         connector = self.connector(settings, services)
         self.made.append(connector)

@@ -94,7 +94,7 @@ def test_explain_takes_the_short_id(synced, company: Company) -> None:
 def test_health_is_worst_first_and_says_how_each_stream_does(synced) -> None:
     shown = synced("health")
     assert shown.out.startswith("Overall  healthy")
-    assert "held/source" in shown.out
+    assert "quarantine  " in shown.out
     document = synced("health", "--json").json
     assert document["exit_code"] == 0
     assert document["balanced"] is True

@@ -45,6 +45,13 @@ def test_auto_approval_needs_no_yes(changing, monkeypatch) -> None:
     assert changing("apply", "--json").json["exit_code"] == 0
 
 
+def test_a_sync_says_what_it_delivered_without_asking(changing, monkeypatch) -> None:
+    monkeypatch.setenv("HUB_SYSTEM_OF_RECORD__APPROVE", "auto")
+    [connection] = changing("sync", "mail", "--no-census", "--json").json["connections"]
+    assert connection["notes"][0].startswith("crm: ")
+    assert "Nothing to do" in changing("plan").out
+
+
 def test_a_rejected_plan_is_not_applied(changing, servers) -> None:
     changing("plan")
     assert changing("reject", 1, "--json").json["status"] == "rejected"

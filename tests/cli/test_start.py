@@ -54,7 +54,7 @@ def test_the_overview_names_every_command_but_the_hidden_one(empty) -> None:
     assert empty(code=2).err == shown
 
 
-@pytest.mark.parametrize("command", [c for c in cli.COMMANDS if c != "demo"])
+@pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_command_has_help_that_fits(empty, command: str) -> None:
     shown = empty(command, "--help").out
     assert shown.startswith(f"usage: ihub {command}")
@@ -148,15 +148,6 @@ def test_a_reader_that_goes_away_is_no_error(empty, monkeypatch) -> None:
     _raising(monkeypatch, BrokenPipeError())
     monkeypatch.setattr(cli, "_close_stdout", lambda: 0)
     assert empty("health").err == ""
-
-
-def test_demo_gets_its_own_arguments(empty, monkeypatch) -> None:
-    from types import SimpleNamespace
-
-    seen: list[list[str]] = []
-    monkeypatch.setitem(sys.modules, "hub.demo.run", SimpleNamespace(main=lambda argv: seen.append(argv) or 3))
-    empty("--json", "demo", "--fast", code=3)
-    assert seen == [["--json", "--fast"]]
 
 
 def test_both_scripts_are_installed() -> None:

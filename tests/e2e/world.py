@@ -60,16 +60,16 @@ class HurryingClock(Clock):
 
     def __init__(self, kept: Path | None = None) -> None:
         self._kept = kept
-        self._lead = float(kept.read_text() or 0) if kept and kept.exists() else 0.0
+        self.lead = float(kept.read_text() or 0) if kept and kept.exists() else 0.0
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self._lead)
+        return datetime.now(UTC) + timedelta(seconds=self.lead)
 
     async def sleep(self, seconds: float) -> None:
-        self._lead += seconds
+        self.lead += seconds
         if self._kept:
             fresh = self._kept.with_suffix(".new")
-            fresh.write_text(str(self._lead))
+            fresh.write_text(str(self.lead))
             os.replace(fresh, self._kept)
         await asyncio.sleep(0)
 
@@ -116,7 +116,7 @@ class OneTransport(httpx.AsyncHTTPTransport):
 
 
 class World:
-    """Build, fill the emulators, then `async with world.up():` (or `with world.served():`). One mail connection per mailbox, one CRM.
+    """Build, fill the emulators, then `async with world.up():`. One mail connection per mailbox and file, one CRM.
 
     config: further lines for hub.toml, put before the connections. gmail: a mail tool to use instead of a new one.
     crm_streams: only these of the CRM; all when empty. Gmail's older, larger quota keeps long runs short.
@@ -231,12 +231,12 @@ class World:
             self._engine = self.another()
         return self._engine
 
-    def another(self, clock: Clock | None = None) -> Engine:
+    def another(self, clock: Clock | None = None, transport: httpx.AsyncBaseTransport | None = None) -> Engine:
         """A further engine on the same folder, as a second worker would have; the caller closes it."""
-        if self._transport is None:
-            self._transport = OneTransport()
+        if transport is None:
+            transport = self._transport = self._transport or OneTransport()
         return Engine.open(
-            settings.load(self.path), clock=clock or self.clock, transport=self._transport, patience_s=self.patience_s
+            settings.load(self.path), clock=clock or self.clock, transport=transport, patience_s=self.patience_s
         )
 
     def restart(self) -> None:

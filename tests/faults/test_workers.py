@@ -1,37 +1,40 @@
 """Two workers on one connection: one works, the other says so; a stalled one that wakes up late writes nothing."""
 
 import asyncio
-import threading
 from pathlib import Path
 
+import httpx
 import pytest
 
-from hub.engine import push
+from hub import reports
+from hub.engine import Engine, push
 from tests.e2e import checks
-from tests.e2e.world import TickingClock, World, letters
+from tests.e2e.world import OneTransport, TickingClock, World, letters
 
 pytestmark = pytest.mark.anyio
 MAIL = "mail_sam"
 
 
-class Gate:
-    """Holds the nth request to a vendor back until it is let go, as a stalled process would leave it."""
+class Stalling(OneTransport):
+    """Holds the nth request to a path back until it is let go: a process that was suspended, or lost its network."""
 
     def __init__(self, path: str, nth: int) -> None:
-        self.path, self.left = path, nth
-        self.is_held = threading.Event()
-        self.go = threading.Event()
+        super().__init__()
+        self._path, self._left = path, nth
+        self.is_held, self.go = asyncio.Event(), asyncio.Event()
 
-    def __call__(self, vendor: str, when: str, method: str, path: str) -> None:
-        if when == "asked" and self.path in path and not self.is_held.is_set():
-            self.left -= 1
-            if not self.left:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._path in request.url.path:
+            self._left -= 1
+            if not self._left:
                 self.is_held.set()
+                await self.go.wait()
+        return await super().handle_async_request(request)
 
 
 def world_of(folder: Path) -> World:
-    world = World(folder, ["sam@ourco.example"], ["ourco.example"], crm_streams=("contacts", "companies", "emails"))
-    world.deliver(letters(130))
+    world = World(folder, ["sam@ourco.example"], ["ourco.example"], crm_streams=("contacts",))
+    world.deliver(letters(110))
     return world
 
 
@@ -55,24 +58,71 @@ async def test_two_at_once_do_the_work_once(tmp_path: Path) -> None:
         other.close()
 
 
-async def test_a_worker_that_stalls_amid_a_pull_is_replaced_and_writes_nothing_more(tmp_path: Path) -> None:
+async def test_a_worker_that_stalls_amid_a_pull_is_replaced_and_keeps_nothing_more(tmp_path: Path) -> None:
     calm = world_of(tmp_path / "calm")
     async with calm.up():
         await calm.sync(MAIL)
         target = calm.digest()
     world = world_of(tmp_path / "hub")
     async with world.up():
-        stalled = asyncio.create_task(world.sync(MAIL))
-        world.gmail.lock.acquire()  # no answer comes any more, at any place
-        try:
-            await asyncio.sleep(0.05)
-        finally:
-            world.gmail.lock.release()
-        late = TickingClock(world.clock.now())
-        late.advance(minutes=5)
-        other = world.another(late)
-        taken = await other.sync(MAIL)
-        first = await stalled
-        assert {first.status, taken.status} <= {"healthy", "degraded", "catching-up"}
+        wire = Stalling("/batch", 2)
+        asleep = world.another(transport=wire)
+        task = asyncio.create_task(asleep.sync(MAIL))
+        await wire.is_held.wait()
+        awake = world.another(later(world))
+        assert (await awake.sync(MAIL)).status == "healthy"
         assert world.digest() == target
-        other.close()
+        wire.go.set()
+        result = await task
+        assert (result.status, result.exit_code) == ("degraded", 3)
+        assert "taken over" in result.detail
+        assert world.digest() == target
+        with awake.store.read() as c:
+            assert checks.invariants(c) == []
+            assert health(awake) == "healthy"
+        await wire.really_close()
+        asleep.close()
+        awake.close()
+
+
+@pytest.mark.parametrize("has_upsert", [True, False], ids=["upsert", "create"])
+async def test_a_worker_that_stalls_amid_an_apply_is_replaced_and_writes_nothing_twice(
+    tmp_path: Path, has_upsert: bool
+) -> None:
+    world = world_of(tmp_path)
+    async with world.up():
+        world.hubspot.control("flags", {"engagement_upsert": has_upsert})
+        await world.sync_all()
+        plan = push.plan(world.engine)
+        push.approve(world.engine, plan.id, "a test")
+        wire = Stalling(f"/emails/batch/{'upsert' if has_upsert else 'create'}", 1)
+        asleep, awake = world.another(transport=wire), world.another(later(world))
+        task = asyncio.create_task(push.apply(asleep, plan.id))
+        await wire.is_held.wait()
+        applied = await push.apply(awake, plan.id)
+        assert (applied.status, applied.exit_code) == ("healthy", 0)
+        state = world.digest()
+        wire.go.set()
+        late = await task
+        assert (late.status, late.exit_code) == ("degraded", 1)
+        assert "taken over" in late.detail
+        assert world.digest() == state
+        assert world.hubspot.state()["duplicates"] == {}
+        assert world.hubspot.state()["objects"]["emails"] == plan.counts["interaction"]["create"]
+        assert push.plan(world.engine).changes == 0
+        await wire.really_close()
+        asleep.close()
+        awake.close()
+
+
+def later(world: World) -> TickingClock:
+    """The time of a second worker, when the first one's lease has run out."""
+    clock = TickingClock(world.clock.now())
+    clock.advance(minutes=5)
+    return clock
+
+
+def health(engine: Engine) -> str:
+    with engine.store.read() as c:
+        status: str = reports.health(c, [MAIL], engine.clock.now())["status"]
+    return status

@@ -64,6 +64,7 @@ class Vendor:
     kill_push: tuple[str, int] | None = None
     refuse: dict[str, str] = field(default_factory=dict)
     push_trouble: list[BaseException | None] = field(default_factory=list)
+    befores: list[Change] = field(default_factory=list)
     finds: list[list[str]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
@@ -93,6 +94,13 @@ class Vendor:
                 assert key not in found, f"{key} exists twice: {found[key]} and {remote_id}"
                 found[key] = remote_id
         return found
+
+    def remember(self, before: tuple[str, str, Change] | None) -> dict[str, Any] | None:
+        """A before-image as a receipt can carry it."""
+        if before is None:
+            return None
+        self.befores.append(before[2])
+        return {"ref": len(self.befores) - 1}
 
     def _kill(self, point: str) -> None:
         if self.kill_push and self.kill_push[0] == point:
@@ -215,11 +223,11 @@ class Acorn(Connector[AcornSettings]):
             assert link.remote_id in vendor.objects, f"{change.kind} {change.key} hangs on {link}, which is not there"
         if change.op == "delete":
             before = vendor.objects.pop(change.remote_id, None)
-            return Receipt(key=change.key, outcome="deleted", remote_id=change.remote_id, before=_plain(before))
+            return Receipt(key=change.key, outcome="deleted", remote_id=change.remote_id, before=vendor.remember(before))
         if change.remote_id:
             before = vendor.objects[change.remote_id]
             vendor.objects[change.remote_id] = (change.kind, change.key, change)
-            return Receipt(key=change.key, outcome="updated", remote_id=change.remote_id, before=_plain(before))
+            return Receipt(key=change.key, outcome="updated", remote_id=change.remote_id, before=vendor.remember(before))
         remote_id = f"o{len(vendor.log)}"
         vendor.objects[remote_id] = (change.kind, change.key, change)
         return Receipt(key=change.key, outcome="created", remote_id=remote_id)
@@ -244,16 +252,12 @@ class Acorn(Connector[AcornSettings]):
             if was.outcome == "created":
                 self.vendor.objects.pop(was.remote_id, None)
             elif was.before is not None:
-                before = msgspec.convert(was.before["change"], Change)
+                before = self.vendor.befores[was.before["ref"]]
                 self.vendor.objects[was.remote_id] = (entry.change.kind, key, before)
             self.vendor.log.append(f"undo {entry.change.kind} {key}")
             receipts.append(Receipt(key=key, outcome="deleted" if was.outcome == "created" else "updated"))
         self.vendor._kill("undo")
         return receipts
-
-
-def _plain(before: tuple[str, str, Change] | None) -> dict[str, Any] | None:
-    return None if before is None else {"change": msgspec.to_builtins(before[2])}
 
 
 def body(*found: Entity) -> bytes:

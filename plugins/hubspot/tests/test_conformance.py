@@ -29,7 +29,6 @@ class ContactsRig(Rig):
     cannot: ClassVar[dict[str, str]] = {
         "newest-first": "HubSpot's list goes by id, oldest first, and its search ends at 10,000 rows",
         "expire-cursor": "HubSpot's cursors are times and ids, which do not expire",
-        "downgrade": "v3 calls also carry the older v1 signature, which has no time; the dedup id catches a replay",
     }
 
     def __init__(self, clock: FakeClock, folder: Path) -> None:
