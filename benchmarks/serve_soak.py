@@ -120,11 +120,13 @@ def stat(path: Path) -> tuple[int, float]:
 
 
 def children() -> dict[int, float]:
-    """Our living child processes and their CPU seconds: with `serve`, that is Prefect's server."""
+    """Prefect's server: our living child processes that serve it, and their CPU seconds."""
     found = {}
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and (seen := stat(entry / "stat"))[0] == os.getpid():
+                if b"hub.flows" not in (entry / "cmdline").read_bytes():
+                    continue  # tools that an engine brought along
                 found[int(entry.name)] = seen[1]
         except OSError:
             continue  # it ended while we looked

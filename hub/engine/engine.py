@@ -5,6 +5,7 @@ and lines for people. Leases make two workers on one connection impossible.
 """
 
 import asyncio
+import itertools
 import json
 import logging
 import os
@@ -22,12 +23,12 @@ from hub import settings as config
 from hub.api import AuthError, Clock, ConfigError, Connector, HubError, PermissionMatrix, Services, Transient
 from hub.engine import status as st
 from hub.engine.page import StreamRun
-from hub.engine.pull import StreamResult, confirm_gone, finish, pull_stream
+from hub.engine.pull import StreamResult, confirm_gone, end_run, pull_stream
 from hub.landing import Brake, CapturePolicy, held, resolve_hold
 from hub.own import Own
 from hub.plugins import Registry
 from hub.plugins import load as load_plugins
-from hub.store import LeaseLost, Secrets, Store, StoreLedger, StoreTokens, acquire, instant_or_none, micros, new_holder, release, renew
+from hub.store import LeaseLost, Secrets, Store, StoreLedger, StoreTokens, acquire, instant, instant_or_none, micros, new_holder, release, renew
 from hub.store import tables as t
 
 log = logging.getLogger("hub.engine")
@@ -193,7 +194,7 @@ class Engine:
                 if fence is None:
                     busy = "another worker is on it"
                     return SyncResult(name, st.CATCHING_UP, st.OK, detail=busy, lines=[f"{name}: {busy}"])
-                result = await self._sync(name, fence, streams, census)
+                result = await self._sync(name, fence, streams, census, progress)
             return await self._deliver(result)
         except LeaseLost as exc:
             return SyncResult(name, st.DEGRADED, st.PARTLY, detail=str(exc), lines=[f"{name}: {exc}"])
@@ -203,7 +204,10 @@ class Engine:
         finally:
             self._planned(name)
 
-    async def _sync(self, name: str, fence: int, streams: Sequence[str], census: bool | None) -> SyncResult:
+    async def _sync(
+        self, name: str, fence: int, streams: Sequence[str], census: bool | None,
+        progress: Callable[[StreamRun], None] | None,
+    ) -> SyncResult:  # fmt: skip
         row = self._row(name)
         now = self.clock.now()
         checked = instant_or_none(row["checked_at"])
@@ -232,6 +236,8 @@ class Engine:
 
             for stream in wanted:
                 run = self._run(name, row["id"], connector, stream, fence, "pull")
+                if progress:
+                    progress(run)
                 await judge_again(run, self.clock)
                 result = await pull_stream(run, self.clock, settings.since_at(now), brake, census)
                 results.append(result)
@@ -335,7 +341,7 @@ class Engine:
                 removed = await confirm_gone(run, self.clock, missing)
             finally:
                 await connector.aclose()
-            finish(run, self.clock, StreamResult(other.stream, st.HEALTHY, books=run.books))
+            end_run(run, self.clock, StreamResult(other.stream, st.HEALTHY, books=run.books))
             return removed
 
     # --- leases and schedules -----------------------------------------------------------------------------------
@@ -403,18 +409,27 @@ class Engine:
         due = run = missed = doubled = 0
         with self.store.read() as c:
             for name in self.names():
-                row = c.execute(sa.select(t.connection.c.id).where(t.connection.c.name == name)).scalar()
+                row = c.execute(sa.select(t.connection).where(t.connection.c.name == name)).mappings().first()
                 query = sa.select(t.run.c.fence, sa.func.min(t.run.c.started_at), sa.func.max(t.run.c.ended_at)).where(
-                    t.run.c.connection_id == row, t.run.c.started_at >= micros(since), t.run.c.kind == "pull"
-                )
+                    t.run.c.connection_id == (row["id"] if row else 0), t.run.c.started_at >= micros(since),
+                    t.run.c.kind == "pull",
+                )  # fmt: skip
                 spans = sorted((a, b or a) for _, a, b in c.execute(query.group_by(t.run.c.fence)))
-                every = self.settings.schedule_of(name).every or timedelta(0)
-                ticks = int((now - since) / every) + 1 if every else len(spans)
+                ticks = self._ticks(name, row["next_at"] if row else None, since, now, len(spans))
                 due += ticks
                 run += len(spans)
                 missed += max(0, ticks - len(spans))
-                doubled += sum(1 for (_, end), (start, _) in zip(spans, spans[1:], strict=False) if start < end)
+                doubled += sum(1 for (_, end), (start, _) in itertools.pairwise(spans) if start < end)
         return {"due": due, "run": run, "missed": missed, "doubled": doubled}
+
+    def _ticks(self, name: str, next_at: int | None, since: datetime, now: datetime, runs: int) -> int:
+        """How often a connection came due between two instants; a schedule by cron is taken to have kept its times."""
+        every = self.settings.schedule_of(name).every
+        if next_at is None or not every:
+            return runs or (1 if next_at is None else 0)
+        following = instant(next_at)
+        overdue = int((now - following) / every) + 1 if following <= now else 0
+        return overdue + max(0, int((following - since) / every))
 
 
 def line(name: str, r: StreamResult) -> str:

@@ -327,13 +327,19 @@ def finish(run: StreamRun, clock: Clock, result: StreamResult) -> None:
     if result.status == st.HEALTHY:
         values |= {"last_good_at": micros(now), "waiting_until": None}
         issues.close_all(run, now, keep="census gap")
-    ended = {
-        "ended_at": micros(now), "status": result.status, "error": "" if result.status == st.HEALTHY else result.detail,
-        "seen": run.books.seen, "books": _json(run.books.to_dict()), "requests": run.connector.http.requests,
-        "units": run.connector.http.budget.spent,
-    }  # fmt: skip
     with run.store.write() as c:
         c.execute(sa.update(t.stream).where(t.stream.c.id == run.stream_id).values(**values))
+    end_run(run, clock, result)
+
+
+def end_run(run: StreamRun, clock: Clock, result: StreamResult) -> None:
+    """Close the run's own row; says nothing about the stream."""
+    ended = {
+        "ended_at": micros(clock.now()), "status": result.status, "seen": run.books.seen,
+        "error": "" if result.status == st.HEALTHY else result.detail, "books": _json(run.books.to_dict()),
+        "requests": run.connector.http.requests, "units": run.connector.http.budget.spent,
+    }  # fmt: skip
+    with run.store.write() as c:
         c.execute(sa.update(t.run).where(t.run.c.id == run.run_id).values(**ended))
 
 

@@ -67,7 +67,7 @@ class Secrets:
         try:
             self._fernet = MultiFernet([Fernet(k) for k in keys]) if keys else None
         except ValueError as exc:
-            raise ConfigError("hub.secret_key is not a key: make one with `ihub init`") from exc
+            raise ConfigError("hub.secret_key is not a key: make one with `ihub init --key`") from exc
         self._memory: dict[tuple[str, str], dict[str, Any]] = {}
 
     def get(self, connection: str, field: str) -> dict[str, Any] | None:

@@ -178,7 +178,7 @@ def test_a_worker_that_lost_its_lease_deletes_nothing_and_moves_no_cursor(store:
     with pytest.raises(LeaseLost):
         asyncio.run(confirm_gone(stale, world.clock, [(rid, "m00")]))
     with pytest.raises(LeaseLost):
-        _save(stale, {"cursor": "stale"})
+        _save(stale, world.clock, {"cursor": "stale"})
     assert world.timeline() == before
     assert stream(world)["cursor"] == cursor
 
