@@ -10,13 +10,14 @@ from random import Random
 US = "acme.example"
 MAILBOX = f"agent@{US}"
 START = datetime(2025, 1, 1, tzinfo=UTC)
-WORDS = (
+VOCABULARY = (
     "account invoice renewal ticket shipping please refund order update login error customer meeting schedule price "
     "contract demo pilot onboarding export import webhook api token crash slow thanks regards question follow up "
     "tomorrow team manager product release version browser mobile desktop password reset billing address delivery "
     "attachment screenshot calendar invite sync duplicate merge contact company timeline owner escalate priority"
-).split()
-NOBODY = {f: None for f in ("external_id", "forum_topic_id", "problem_id", "due_at")}
+)
+WORDS = VOCABULARY.split()
+NOBODY = dict.fromkeys(("external_id", "forum_topic_id", "problem_id", "due_at"))
 
 
 def words(random: Random, count: int) -> str:
@@ -43,7 +44,7 @@ def iso(at: datetime) -> str:
 
 def ticket(n: int, total: int) -> dict[str, object]:
     """A help desk's ticket: about 2.4 kB of JSON, most of it fields nobody filled in."""
-    random = Random(n)  # noqa: S311
+    random = Random(n)
     who = someone(random, total)
     name, address = person(who)
     return {
@@ -61,7 +62,9 @@ def ticket(n: int, total: int) -> dict[str, object]:
         "organization_id": 2 * 10**9 + who // 10, "group_id": 3 * 10**8 + who % 7, "collaborator_ids": [],
         "follower_ids": [], "email_cc_ids": [], "has_incidents": False, "is_public": True,
         "tags": random.sample(WORDS, 4),
-        "custom_fields": [{"id": 360000000 + k, "value": random.choice([None, "a", "b", words(random, 2)])} for k in range(12)],
+        "custom_fields": [
+            {"id": 360000000 + k, "value": random.choice([None, "a", "b", words(random, 2)])} for k in range(12)
+        ],
         "satisfaction_rating": {"score": "unoffered"}, "sharing_agreement_ids": [], "custom_status_id": 4,
         "fields": [{"id": 360000000 + k, "value": None} for k in range(6)], "followup_ids": [], "ticket_form_id": 77,
         "brand_id": 88, "allow_channelback": False, "allow_attachments": True, "from_messaging_channel": False,
@@ -82,7 +85,7 @@ def ticket_page(first: int, size: int, total: int) -> bytes:
 
 def mail(n: int, total: int) -> bytes:
     """An answer in a thread of four: plain and HTML, quoted text, an encoded subject; about 6 kB."""
-    random = Random(n)  # noqa: S311
+    random = Random(n)
     who = someone(random, total)
     name, address = person(who)
     at = format_datetime(instant(n))
@@ -94,7 +97,7 @@ def mail(n: int, total: int) -> bytes:
         f'<div class="gmail_quote"><div>{intro}</div><blockquote>{quoted.replace("> ", "<br>")}</blockquote></div>'
         "</body></html>"
     )
-    subject = base64.b64encode(f"Re: café {words(Random(n // 4), 4)}".encode()).decode()  # noqa: S311
+    subject = base64.b64encode(f"Re: café {words(Random(n // 4), 4)}".encode()).decode()
     thread = n - n % 4
     earlier = " ".join(f"<m{k}@mail.example>" for k in range(thread, n))
     head = [

@@ -9,9 +9,23 @@ from datetime import datetime
 import msgspec
 
 from hub.api import (
-    Connector, ConnectorSettings, Entity, HttpProfile, Identifier, Interaction, Manifest, Page, Participation,
-    Permission, PermissionMatrix, Pull, RawRecord, RecordRejected, StaticToken, Stream,
-)  # fmt: skip
+    Connector,
+    ConnectorSettings,
+    Entity,
+    HttpProfile,
+    Identifier,
+    Interaction,
+    Manifest,
+    Page,
+    Participation,
+    Permission,
+    PermissionMatrix,
+    Pull,
+    RawRecord,
+    RecordRejected,
+    StaticToken,
+    Stream,
+)
 
 PATH = "api/v2/incremental/tickets/cursor.json"
 PAGE_SIZE = 1000

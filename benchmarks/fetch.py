@@ -16,7 +16,7 @@ from benchmarks import data
 from benchmarks.desk import PAGE_SIZE, PATH
 from benchmarks.measure import peak_mb
 
-TOKEN = "bench-token"  # noqa: S105
+TOKEN = "bench-token"
 BATCH = 100
 
 

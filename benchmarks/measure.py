@@ -5,6 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -71,13 +72,13 @@ def run_command(command: Sequence[str], *, wants_json: bool = True, allowed: Seq
 
 def _drain(process: "subprocess.Popen[str]") -> tuple[str, str]:
     """Both streams to their end without waiting for the process, so that its resource usage stays readable."""
-    import threading
-
-    assert process.stdout and process.stderr
+    out_pipe, err_pipe = process.stdout, process.stderr
+    if out_pipe is None or err_pipe is None:
+        raise RuntimeError("the process has no pipes")
     errors: list[str] = []
-    reader = threading.Thread(target=lambda: errors.append(process.stderr.read() if process.stderr else ""))
+    reader = threading.Thread(target=lambda: errors.append(err_pipe.read()))
     reader.start()
-    out = process.stdout.read()
+    out = out_pipe.read()
     reader.join()
     return out, errors[0]
 
@@ -92,14 +93,14 @@ def served(kind: str, *args: object) -> Iterator[str]:
     """A vendor's stand-in in another process; gives its base URL, without a slash at the end."""
     command = [sys.executable, "-m", "benchmarks.servers", kind, *(str(a) for a in args)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_env()) as process:
-        assert process.stdin and process.stdout
+        line = process.stdout.readline() if process.stdout else ""
         try:
-            line = process.stdout.readline()
             if not line:
                 raise RuntimeError(f"the {kind} server did not start")
             yield str(json.loads(line)["url"])
         finally:
-            process.stdin.close()
+            if process.stdin:
+                process.stdin.close()
 
 
 @dataclass(frozen=True)
@@ -123,16 +124,12 @@ def sorted_pairs(pairs: Pairs, value: Callable[[Used], float]) -> list[tuple[Use
 
 
 def paired(left: Callable[[], Used], right: Callable[[], Used], times: int) -> Pairs:
-    """`left` and `right` in turn, `times` times; the one that begins changes, so that neither is always the warm one."""
+    """`left` and `right` in turn, `times` times; which of them begins changes from pair to pair."""
     pairs = Pairs([], [])
     for n in range(times):
         for side, case in ((pairs.left, left), (pairs.right, right))[:: 1 if n % 2 == 0 else -1]:
             side.append(case())
     return pairs
-
-
-def median(values: Sequence[float]) -> float:
-    return statistics.median(values)
 
 
 def peak_mb() -> float:

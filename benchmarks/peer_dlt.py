@@ -13,9 +13,9 @@ from typing import Any
 
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 
-import dlt  # type: ignore[import-not-found]  # noqa: E402
-from dlt.sources.helpers import requests  # type: ignore[import-not-found]  # noqa: E402
-from dlt.sources.rest_api import rest_api_source  # type: ignore[import-not-found]  # noqa: E402
+import dlt  # type: ignore[import-not-found]
+from dlt.sources.helpers import requests  # type: ignore[import-not-found]
+from dlt.sources.rest_api import rest_api_source  # type: ignore[import-not-found]
 
 BATCH = 100
 CONTACTS = (
@@ -54,7 +54,7 @@ def hubspot(url: str) -> Any:
 def gmail(url: str) -> Any:
     """The batch end point, which the generic source does not speak, as a resource of its own."""
 
-    @dlt.resource(name="messages", primary_key="id", write_disposition="merge", max_table_nesting=0)
+    @dlt.resource(name="messages", primary_key="id", write_disposition="merge", max_table_nesting=0)  # type: ignore[untyped-decorator]
     def messages() -> Iterator[list[dict[str, Any]]]:
         session = requests.Client().session
         form = {

@@ -22,7 +22,7 @@ from hub.plugins import Registry, load
 from hub.settings import Settings
 from hub.store import Store
 
-TOKEN = "bench-token"  # noqa: S105
+TOKEN = "bench-token"
 STREAMS = {"desk": "tickets", "gmail": "messages", "hubspot": "contacts"}
 
 
@@ -56,7 +56,8 @@ def unthrottled(connector: type[Connector[Any]]) -> type[Connector[Any]]:
 
 def engine(folder: Path, connections: dict[str, str], system_of_record: str = "") -> Engine:
     given = settings(folder, connections, system_of_record)
-    found = {"desk": Desk, **load([k for k in connections if k != "desk"]).connectors}
+    found: dict[str, type[Connector[Any]]] = {"desk": Desk}
+    found |= load([k for k in connections if k != "desk"]).connectors
     registry = Registry(connectors={k: unthrottled(v) for k, v in found.items()})
     return Engine(given, Store.open(given.hub.database_url), registry)
 

@@ -19,7 +19,7 @@ from benchmarks.desk import PAGE_SIZE, PATH
 from hub.plugins import load
 from hub.testing import Emulator
 
-TOKEN = "bench-token"  # noqa: S105
+TOKEN = "bench-token"
 
 
 class Desk(Emulator):

@@ -3,8 +3,9 @@
     python -m benchmarks.evidence.kill [--points 50] [--per-run 10] [--messages N] [--seed 1]
 
 The hub runs in a process of its own, the vendors in this one. Points are drawn from what an undisturbed run sent over
-the wire (before, while and after the vendor carries a request out, plus 0 to 60 ms) and from the clock. At the end a
-process is stopped (SIGSTOP) amid its pull, replaced by another and continued. About 10 minutes for the whole mailbox.
+the wire (before, while and after the vendor carries a request out, plus 0 to 60 ms) and from the clock. After that
+one answer of three is lost after the commit, and a process is stopped (SIGSTOP) amid its pull, replaced and continued.
+About 10 minutes for the whole mailbox.
 """
 
 import argparse
@@ -59,7 +60,21 @@ def run(folder: Path, points: int, per_run: int, limit: int | None, seed: int) -
         ]
     kinds = Counter("by the clock" if p.event is None else p.event[1] for p in killed)
     figures.append(Figure("kills", len(killed), points, f"{dict(kinds)}, {starts} starts in {trial} runs"))
-    return figures + suspended(folder, first, calm.state, target)
+    return figures + lost(folder, first, calm.state, target) + suspended(folder, first, calm.state, target)
+
+
+def lost(folder: Path, first: World, state: str, target: dict[str, Any]) -> list[Figure]:
+    """The CRM carries every POST out and drops one answer of three."""
+    world = real.world(folder / "lost", gmail=first.gmail)
+    fault = world.hubspot.faults.add("drop_answer", method="POST", every=3)
+    with world.served():
+        found, _ = survive(world, (), most_s=1800)
+    print(f"answers lost after the commit: {fault.hit} of {fault.seen}, {found.took_s:.0f} s", flush=True)
+    return [
+        Figure("lost answers: state as undisturbed", found.state == state, True),
+        Figure("lost answers: objects sharing a key", world.hubspot.state()["duplicates"], {}),
+        Figure("lost answers: objects and links at the CRM", counted(world) == target, True),
+    ]
 
 
 def suspended(folder: Path, first: World, state: str, target: dict[str, Any]) -> list[Figure]:

@@ -240,7 +240,10 @@ class Tombstone(_Struct, frozen=True):
 
 
 class Redirect(_Struct, frozen=True):
-    """The vendor merged `external_id` into `into`; both histories belong to the survivor."""
+    """The vendor merged `external_id` into `into`; both histories belong to the survivor.
+
+    Give it with the survivor's own record: that is what names the party both belong to.
+    """
 
     external_id: str
     into: str

@@ -54,6 +54,8 @@ HUB_TOML = """\
 # metadata_only_domains = ["lawyers.example"]
 # Opt-in: store only mail with this label.
 # require_label = "crm"
+# A record that cannot be read cannot be judged either. Keep its raw form in quarantine, or only its id and the reason.
+# keep_failed = true
 
 [identity]
 # Added to the built-in lists: domains that give mailboxes to anybody (never a company), and names in front of the @

@@ -149,7 +149,7 @@ class Engine:
             own=own, internal=s.internal, bulk=s.bulk, auto=s.auto, block_addresses=frozenset(s.block_addresses),
             block_domains=frozenset(s.block_domains), block_labels=frozenset(s.block_labels),
             private_labels=frozenset(s.private_labels), require_label=s.require_label, metadata_only=s.metadata_only,
-            metadata_only_domains=frozenset(s.metadata_only_domains),
+            metadata_only_domains=frozenset(s.metadata_only_domains), keep_failed=s.keep_failed,
         )  # fmt: skip
 
     def rules(self, own: Own) -> identity.Rules:

@@ -110,9 +110,9 @@ def _map(run: StreamRun, raw: RawRecord, fingerprint: bytes, policy: bytes, stan
         for entity in run.connector.to_canonical(run.stream, raw):
             _sort(run, work, _storable(entity))
     except RecordRejected as exc:
-        return _failed(work, str(exc))
+        return _failed(run, work, str(exc))
     except Exception as exc:  # a mapper's bug must cost one record, not the stream: it is reported as one
-        return _failed(work, f"{type(exc).__name__} in the connector's mapping: {exc}")
+        return _failed(run, work, f"{type(exc).__name__} in the connector's mapping: {exc}")
     return work
 
 
@@ -136,9 +136,10 @@ def _without_odd(value: Any) -> Any:
     return value
 
 
-def _failed(work: _Work, reason: str) -> _Work:
+def _failed(run: StreamRun, work: _Work, reason: str) -> _Work:
     row = work.row
-    row.disposition, row.failure, row.body = "failed", reason, work.raw.body
+    row.disposition, row.rule, row.failure = "failed", "", reason
+    row.body = work.raw.body if run.policy.keep_failed else None
     return _Work(work.raw, row)
 
 
@@ -157,6 +158,10 @@ def _sort(run: StreamRun, work: _Work, entity: Entity) -> None:
             work.is_metadata_only = True
         work.interaction = entity
     elif isinstance(entity, (Person, Organization)):
+        verdict = landing.judge_party(run.policy, entity)
+        if verdict.action == "exclude":
+            row.disposition, row.rule, row.body = "excluded", verdict.rule, None
+            return
         work.parties.append(entity)
     elif isinstance(entity, Tombstone):
         work.is_tombstone = True
@@ -371,13 +376,9 @@ def _named(run: StreamRun, c: Connection, page: Page, books: Books, now: datetim
 def _note(run: StreamRun, c: Connection, books: Books, cursor: dict[str, Any] | None) -> None:
     """The run's row and the stream's cursor, in the page's transaction."""
     total = run.books.plus(books)
-    c.execute(
-        sa.update(t.run)
-        .where(t.run.c.id == run.run_id)
-        .values(
-            seen=total.seen, books=msgspec.json.encode(total.to_dict()).decode(), pages=run.pages + 1,
-            requests=run.connector.http.requests, units=run.connector.http.budget.spent,
-        )
-    )  # fmt: skip
+    change(c, t.run, [{
+        "id": run.run_id, "seen": total.seen, "books": msgspec.json.encode(total.to_dict()).decode(),
+        "pages": run.pages + 1, "requests": run.connector.http.requests, "units": run.connector.http.budget.spent,
+    }])  # fmt: skip
     if cursor is not None:
-        c.execute(sa.update(t.stream).where(t.stream.c.id == run.stream_id).values(**cursor))
+        change(c, t.stream, [{"id": run.stream_id, **cursor}])

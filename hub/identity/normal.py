@@ -2,11 +2,20 @@
 
 from functools import lru_cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-import tldextract
+if TYPE_CHECKING:
+    from tldextract import TLDExtract
 
 _GMAIL = frozenset({"gmail.com", "googlemail.com"})
-_suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> "TLDExtract":
+    """The public suffix list that came with the package; nothing is fetched. Costly to import, so on first use."""
+    import tldextract
+
+    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
 @lru_cache(maxsize=1)
@@ -47,7 +56,7 @@ def registrable_domain(host: str) -> str:
     """The part of a host name somebody registered ("mail.example.co.uk" -> "example.co.uk"); "" if there is none."""
     if not host or len(host) > 253 or "." not in host or host.startswith("["):
         return ""
-    found = _suffixes(host)
+    found = _suffixes()(host)
     if found.domain and found.suffix:
         return f"{found.domain}.{found.suffix}"
     parts = host.rsplit(".", 2)

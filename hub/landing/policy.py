@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from hub.api import Interaction
+from hub.api import Interaction, Organization, Person
 from hub.own import Own
 
 Action = Literal["capture", "metadata", "exclude", "private"]
@@ -31,7 +31,8 @@ class CapturePolicy:
 
     internal: mail among own people only. bulk: newsletters and other mass mail, by the standard headers; mail of a
     list in `own.lists` is conversation. auto: automatic answers and bounces. require_label: opt-in, nothing else
-    is captured. metadata_only: envelopes without subject text or body.
+    is captured. metadata_only: envelopes without subject text or body. keep_failed: records that no rule could judge,
+    because they cannot be read, are kept raw in quarantine.
     """
 
     own: Own = field(default_factory=Own)
@@ -45,6 +46,7 @@ class CapturePolicy:
     require_label: str = ""
     metadata_only: bool = False
     metadata_only_domains: frozenset[str] = frozenset()
+    keep_failed: bool = True
 
     def digest(self) -> bytes:
         """Names this policy; a record judged under another one is judged again."""
@@ -83,6 +85,21 @@ def judge(policy: CapturePolicy, interaction: Interaction) -> Verdict:
         return Verdict("metadata", "metadata_only")
     if policy.metadata_only_domains and any(below(_domain(a), policy.metadata_only_domains) for a in addresses):
         return Verdict("metadata", "metadata_only_domain")
+    return CAPTURE
+
+
+def judge_party(policy: CapturePolicy, entity: Person | Organization) -> Verdict:
+    """Blocked addresses and domains are never stored, as a contact or a company no more than as a sender."""
+    for identifier in entity.identifiers:
+        value = identifier.value.strip().lower()
+        if identifier.scheme == "email":
+            if value in policy.block_addresses:
+                return Verdict("exclude", "block_address")
+            value = _domain(value)
+        elif identifier.scheme != "domain":
+            continue
+        if policy.block_domains and below(value, policy.block_domains):
+            return Verdict("exclude", "block_domain")
     return CAPTURE
 
 

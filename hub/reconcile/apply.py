@@ -74,7 +74,7 @@ def apply(
         if before is not None and before is not entry:
             moved[m.record_id] = before
         is_echo = bool(m.hub_key)
-        ranked = shape.rank(micros(m.at(now)), m.content, is_echo)
+        ranked = shape.rank(m, now)
         outcomes.append(Outcome(m.record_id, 0, _what(entry, m, ranked, is_echo)))
         entry.sources[m.record_id] = ranked
         entry.offers[m.record_id] = m
@@ -118,6 +118,9 @@ def _choose_content(e: _Entry, own: Own, now: datetime) -> int | None:
     best = min(e.sources, key=lambda rid: (e.sources[rid], rid))
     ranked = e.sources[best]
     is_known = ranked == e.rank and not e.is_gone
+    if best not in e.offers and ranked.startswith(shape.ENVELOPE) and not is_known:
+        # Nothing is kept that could be mapped again; a copy at hand with the same envelope says the same.
+        best = next((rid for rid in e.offers if e.sources[rid] == ranked), best)
     if best not in e.offers:
         is_echo = ranked.startswith(shape.ECHO)
         return None if is_known or is_echo else best

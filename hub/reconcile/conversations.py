@@ -11,7 +11,6 @@ from sqlalchemy.engine import Connection
 from hub.store import add, add_ids, among
 from hub.store.tables import conversation, interaction, thread_ref
 
-
 _KNOWN = sa.select(thread_ref.c.ref, thread_ref.c.conversation_id).where(among(thread_ref.c.ref))
 
 

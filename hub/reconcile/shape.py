@@ -13,7 +13,7 @@ from hub.own import Own
 from hub.store import digest, micros, short_id
 
 HUB_KEY = "hub-key:"
-ECHO = b"\xff"
+WHOLE, ENVELOPE, ECHO = b"\x00", b"\x01", b"\xff"
 GONE: dict[str, Any] = {"rank": b"", "hash": b"", "snippet": "", "subject": ""}  # what is kept of what is gone
 OWN_ROLES = frozenset({"from", "organizer", "author", "agent"})
 
@@ -39,6 +39,7 @@ class Mapped:
     is_metadata_only: the policy kept the envelope only.
     hub_key: our own external key, when the tool hands back what we wrote; "" otherwise.
     keys: tool-independent names, at most 512 characters each. content: `content_hash` of the entity.
+    beside: names what stands beside the content, so that two copies with one content have an order.
     """
 
     record_id: int
@@ -50,6 +51,7 @@ class Mapped:
     keys: list[str] = field(init=False)
     public_id: str = field(init=False)
     content: bytes = field(init=False)
+    beside: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         given = self.entity.dedup_keys
@@ -57,6 +59,8 @@ class Mapped:
         self.keys = [k[:512] for k in given if not k.startswith(HUB_KEY)]
         self.public_id = short_id("i", min(self.keys, default=self.own_key))
         self.content = content_hash(self.entity)
+        e = self.entity
+        self.beside = digest(msgspec.msgpack.encode((e.direction, e.zone, e.owner, e.participants)))[:8]
 
     def at(self, now: datetime) -> datetime:
         """When it happened: the instant, else the start of its day, else when the source changed it, else now."""
@@ -81,9 +85,13 @@ def is_public_id(key: str) -> bool:
     return key.startswith("i") and key.isalnum() and key.isascii() and len(key) <= 32
 
 
-def rank(at_us: int, content: bytes, is_echo: bool) -> bytes:
-    """Order of sources: the lowest one's content is shown. Depends on the content alone, never on arrival."""
-    return (ECHO if is_echo else b"\x00") + struct.pack(">Q", at_us + (1 << 62)) + content
+def rank(m: Mapped, now: datetime) -> bytes:
+    """Order of sources: the lowest one's content is shown. Depends on the content alone, never on arrival.
+
+    A copy of which only the envelope was kept comes after whole ones, our own echo last.
+    """
+    kind = ECHO if m.hub_key else ENVELOPE if m.is_metadata_only else WHOLE
+    return kind + struct.pack(">Q", micros(m.at(now)) + (1 << 62)) + m.content + m.beside
 
 
 def direction(m: Mapped, own: Own) -> str:

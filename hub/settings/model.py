@@ -81,7 +81,8 @@ class Capture(Section):
     internal: mail among own people only. bulk: newsletters and the like, by their standard headers;
     "metadata" keeps who and when. auto: auto-replies and bounces. block_*: never stored. private_labels:
     marks of personal mail, never stored. metadata_only: bodies are never stored, for all or for some domains.
-    require_label: opt-in, only what carries this label is stored ("" for off).
+    require_label: opt-in, only what carries this label is stored ("" for off). keep_failed: records that cannot be
+    read, and so cannot be judged, are kept raw in quarantine; without it they are fetched again by `ihub replay`.
     """
 
     internal: Literal["exclude", "keep"] = "exclude"
@@ -94,6 +95,7 @@ class Capture(Section):
     metadata_only: bool = False
     metadata_only_domains: tuple[Domain, ...] = ()
     require_label: str = ""
+    keep_failed: bool = True
 
 
 class Identity(Section):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -32,7 +32,7 @@ class _Many(sa.types.TypeDecorator[list[Any]]):
         self.item = item
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
-        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else postgresql.ARRAY(self.item))
+        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else sa.ARRAY(self.item))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         return msgspec.json.encode(value).decode() if dialect.name == "sqlite" else list(value)
@@ -45,7 +45,7 @@ class _Values(FunctionElement[Any]):
 
 @compiles(_Values, "sqlite")
 def _each(element: _Values, compiler: Any, **kw: Any) -> str:
-    return f"(SELECT value FROM json_each({compiler.process(element.clauses, **kw)}))"
+    return f"(SELECT value FROM json_each({compiler.process(element.clauses, **kw)}))"  # noqa: S608 - a placeholder
 
 
 @compiles(_Values, "postgresql")
@@ -54,7 +54,10 @@ def _unnest(element: _Values, compiler: Any, **kw: Any) -> str:
 
 
 def among(column: "sa.ColumnElement[Any]") -> "sa.ColumnElement[bool]":
-    """`column IN (the parameter "values")`, for statements made once: any number of values is one parameter."""
+    """`column IN (the parameter "values")`, for statements made once: any number of values is one parameter.
+
+    Text with a NUL is not found, nor can PostgreSQL store it: what comes from a tool is cleaned before it gets here.
+    """
     return column.bool_op("IN")(_Values(sa.bindparam("values", type_=_Many(column.type))))
 
 
@@ -67,7 +70,7 @@ class _Ready(NamedTuple):
 
 def insert(c: Connection, table: sa.Table) -> Any:
     """This database's INSERT with `on_conflict_do_update` / `on_conflict_do_nothing`."""
-    return sqlite.insert(table) if c.dialect.name == "sqlite" else postgresql.insert(table)
+    return _insert_into(c.dialect, table)
 
 
 def put(c: Connection, table: sa.Table, rows: Rows, keep: tuple[str, ...] = ()) -> None:
@@ -90,7 +93,8 @@ def add_ids(c: Connection, table: sa.Table, rows: Rows) -> list[int]:
         # One writer at a time: the next ids are ours to name, and the rows need not go in one by one to learn them.
         first = c.execute(_last_id(table)).scalar_one() + 1
         ids = list(range(first, first + len(rows)))
-        _run(c, _insert(c.dialect, table, ("id", *rows[0])), [{"id": i, **row} for i, row in zip(ids, rows, strict=True)])
+        named = [{"id": i, **row} for i, row in zip(ids, rows, strict=True)]
+        _run(c, _insert(c.dialect, table, tuple(named[0])), named)
         return ids
     statement = sa.insert(table).returning(table.c.id, sort_by_parameter_order=True)
     return [row[0] for row in c.execute(statement, rows)]
@@ -164,8 +168,16 @@ def _last_id(table: sa.Table) -> Any:
     return sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0))
 
 
+def _insert_into(dialect: Dialect, table: sa.Table) -> Any:
+    if dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # who uses SQLite need not wait for it
+
+    return postgresql.insert(table)
+
+
 def _upsert(dialect: Dialect, table: sa.Table) -> Any:
-    return (sqlite.insert(table) if dialect.name == "sqlite" else postgresql.insert(table)).inline()
+    return _insert_into(dialect, table).inline()
 
 
 def _compiled(dialect: Dialect, statement: Any, columns: Sequence[str]) -> _Ready:

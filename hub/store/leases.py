@@ -55,13 +55,19 @@ def acquire(store: Store, name: str, holder: str, now: datetime, ttl: timedelta)
         return c.execute(statement.returning(lease.c.fence)).scalar()
 
 
+_RENEW = (
+    sa.update(lease)
+    .where(lease.c.name == sa.bindparam("held"), lease.c.fence == sa.bindparam("under"), lease.c.expires_at > 0)
+    .values(expires_at=sa.bindparam("until"))
+)
+
+
 def renew(c: Connection, name: str, fence: int, now: datetime, ttl: timedelta) -> None:
     """Prolong the lease inside the caller's transaction, which so proves that it still holds it.
 
     Raises LeaseLost when the fence has moved on, or the lease was released: a late heartbeat must not bring it back.
     """
-    held = sa.update(lease).where(lease.c.name == name, lease.c.fence == fence, lease.c.expires_at > 0)
-    if c.execute(held.values(expires_at=micros(now + ttl))).rowcount != 1:
+    if c.execute(_RENEW, {"held": name, "under": fence, "until": micros(now + ttl)}).rowcount != 1:
         raise LeaseLost(f"lease {name!r} was taken over")
 
 

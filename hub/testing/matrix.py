@@ -35,7 +35,8 @@ def render(results: Iterable[Result], *, is_full: bool = True) -> str:
         run = {r.clause for r in given if r.connector == name}
         rows = {r.clause: r for r in merged(name, given) if is_full or r.clause in run}
         signs = (f"{SIGNS[rows[c.id].outcome] if c.id in rows else '':>4}" for c in CLAUSES)
-        reached = level(list(rows.values())) or "none"
+        exempt = sum(row.outcome == "exempt" for row in rows.values())
+        reached = (level(list(rows.values())) or "none") + (f" ({exempt} exempt)" if exempt else "")
         lines.append(f"{name:<{width}}  {' '.join(signs)}  {reached}")
         for clause in CLAUSES:
             row = rows.get(clause.id)
@@ -52,7 +53,8 @@ def to_json(results: Iterable[Result]) -> dict[str, Any]:
     found = {}
     for name in sorted({r.connector for r in given}):
         rows = merged(name, given)
-        found[name] = {"level": level(rows), "clauses": {r.clause: r.to_dict() for r in rows}}
+        exempt = sum(row.outcome == "exempt" for row in rows)
+        found[name] = {"level": level(rows), "exempt": exempt, "clauses": {r.clause: r.to_dict() for r in rows}}
     return found
 
 

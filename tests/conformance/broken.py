@@ -32,7 +32,6 @@ from hub.api import (
     Response,
     Services,
     Stream,
-    Tombstone,
     WebhookRejected,
     WebhookRequest,
     Window,
@@ -118,12 +117,13 @@ class EmptyHanded(Bulletin):
             return Page([], then.text()), then
 
 
-class MergesAreDeletions(Bulletin):
+class ForgetsMerges(Bulletin):
     """Does not say where a merged record went."""
 
     def to_canonical(self, stream: str, raw: RawRecord) -> Iterator[Entity]:
         for entity in super().to_canonical(stream, raw):
-            yield Tombstone(external_id=entity.external_id) if isinstance(entity, Redirect) else entity
+            if not isinstance(entity, Redirect):
+                yield entity
 
 
 class SendsAgain(Bulletin):
@@ -308,7 +308,7 @@ BROKEN: dict[type[Bulletin], str] = {
     StrictlyAfter: "W3",
     DeafToDeletions: "W4",
     EmptyHanded: "W4",
-    MergesAreDeletions: "W5",
+    ForgetsMerges: "W5",
     SendsAgain: "W6",
     ForgetsItsKey: "W7",
     AlwaysWrites: "W7",

@@ -6,6 +6,7 @@ from hub_bulletin import Bulletin
 from hub_bulletin.rig import MessagesRig, PeopleRig
 
 from hub.testing import ConnectorSuite
+from hub.testing.suite_bench import Effort
 
 QUALITY = Path(__file__).parent / "hub_bulletin" / "quality.toml"
 
@@ -14,6 +15,7 @@ class TestMessages(ConnectorSuite):
     connector = Bulletin
     rig = MessagesRig
     quality = QUALITY
+    effort = Effort(cycles=20)
     clauses = tuple(f"W{n}" for n in range(1, 14) if n != 5)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache
@@ -50,6 +51,18 @@ RIGS: dict[str, type[Rig]] = {
 }
 
 
+@cache
+def empty_database() -> bytes:
+    """A database with its tables and nothing in them: making one takes longer than a test."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hub.db"
+        store = Store.open(f"sqlite:///{path}")
+        with store.engine.connect() as c:
+            c.exec_driver_sql("pragma wal_checkpoint(truncate)")
+        store.close()
+        return path.read_bytes()
+
+
 class Transport(httpx.AsyncHTTPTransport):
     """One pool for all syncs of a test; what a connector closes stays open until the end."""
 
@@ -74,6 +87,7 @@ class Hub:
         self.connections: dict[str, config.Connection] = {}
         self.sections = sections
         self.rig = self.add("it", name)
+        (folder / "hub.db").write_bytes(empty_database())
         self._engine: Engine | None = None
         self._served = ExitStack()
 

@@ -234,14 +234,10 @@ def facts(c: Connection, own: Own, target: Mapping[str, Any], connection: str) -
     for n, person in enumerate(best, 1):
         found.append(people(c, f"top correspondent {n}", person))
     if best:
-        given = [hashlib.sha256(a.encode()).hexdigest()[:8] for a in sorted(reports.top(c, len(best)))]
-        wanted = [hashlib.sha256(p["address"].encode()).hexdigest()[:8] for p in sorted(best, key=_address)]
-        found.append(Figure("who the top correspondents are", given, wanted, "as a set, hashed"))
+        busiest = [reports.person_facts(c, address) for address in reports.top(c, len(best))]
+        totals = sorted((p["sent"] + p["received"] for p in busiest), reverse=True)
+        found.append(Figure("totals of the busiest", totals, [p["total"] for p in best]))
     return found
-
-
-def _address(person: Mapping[str, Any]) -> str:
-    return str(person["address"])
 
 
 def people(c: Connection, label: str, target: Mapping[str, Any]) -> Figure:

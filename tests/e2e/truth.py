@@ -22,6 +22,9 @@ _NO_REPLY = re.compile(r"(no|do[._-]?not)[._-]?reply|mailer-daemon|^bounces?\b|^
 _LIST_HOSTS = {"lists", "list", "mailman", "listserv"}
 _LIST_SERVICES = {"googlegroups.com", "groups.io", "freelists.org", "yahoogroups.com"}
 
+_NEWER_FREE_MAIL = {"proton.me", "pm.me", "tutanota.com", "tuta.io", "mailbox.org", "posteo.de"}
+"""Free-mail services that the shared list does not know yet."""
+
 
 @dataclass(frozen=True)
 class Mail:
@@ -100,7 +103,7 @@ class Policy:
         """From a mail set's facts and the folder of the shared policy lists."""
         return cls(
             frozenset(facts["direction"]["vendor_domains"]), frozenset(facts["list_addresses_left_out"]),
-            _words(words / "role_localparts.txt"), _words(words / "freemail_domains.txt"),
+            _words(words / "role_localparts.txt"), _words(words / "freemail_domains.txt") | _NEWER_FREE_MAIL,
         )  # fmt: skip
 
     def due(self, mails: Sequence[Mail]) -> dict[str, Wanted]:

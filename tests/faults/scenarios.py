@@ -80,7 +80,7 @@ class Scenario:
     is_first: the fault is there at the very first sync; otherwise it meets a settled hub and new records.
     says: text that must stand in what is told to a person. streams: words for single streams where others stay healthy.
     quarantined: records that must be held with their raw form. syncs: the last of so many is the one that counts.
-    mend, mended: what a person does besides the fault ending.
+    mend, mended: what a person does besides the fault ending. is_rare: left to the evidence script.
     """
 
     name: str
@@ -94,6 +94,7 @@ class Scenario:
     streams: dict[str, str] = field(default_factory=dict)
     quarantined: int = 0
     syncs: int = 1
+    is_rare: bool = False
     mend: Step = nothing
     mended: Callable[[World], Awaitable[None]] | None = None
 
@@ -115,26 +116,26 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("access revoked", MAIL, lambda w: w.gmail.control("revoke", {"address": MAILBOX}), "needs-reconnect", 4,
              "sign-in", mend=lambda w: w.gmail.grant(MAILBOX, refresh_token=f"1//refresh-{MAILBOX}")),
     Scenario("access revoked before the first sync", MAIL, gmail("revoke_token"), "needs-reconnect", 4, "sign-in",
-             is_first=True),
-    Scenario("access token expired", MAIL, gmail("expire_token", times=1), "healthy", 0),
+             is_first=True, is_rare=True),
+    Scenario("access token expired", MAIL, gmail("expire_token", times=1), "healthy", 0, is_rare=True),
     Scenario("daily quota reached", MAIL, gmail("quota", scope="daily"), "waiting-until", 3,
              says="limit is reached until", mend=wait(hours=25)),
     Scenario("daily quota reached amid the backfill", MAIL, gmail("quota", scope="daily", skip=60), "waiting-until", 3,
-             is_first=True, says="limit is reached until", mend=wait(hours=25)),
-    Scenario("too many calls a minute, once", MAIL, gmail("quota", scope="user", times=3), "healthy", 0),
+             is_first=True, says="limit is reached until", mend=wait(hours=25), is_rare=True),
+    Scenario("too many calls a minute, once", MAIL, gmail("quota", scope="user", times=3), "healthy", 0, is_rare=True),
     Scenario("body cut short once", MAIL, gmail("truncate", times=1), "healthy", 0),
     Scenario("body cut short always", MAIL, gmail("truncate"), "degraded", 3, "unreachable"),
     Scenario("every third answer cut short", MAIL, gmail("truncate", every=3), "healthy", 0, is_first=True),
-    Scenario("connection reset once", MAIL, gmail("reset", times=2), "healthy", 0),
-    Scenario("connection reset always", MAIL, gmail("reset"), "degraded", 3, "unreachable"),
-    Scenario("503 for a while", MAIL, gmail("status", times=3, status=503), "healthy", 0),
+    Scenario("connection reset once", MAIL, gmail("reset", times=2), "healthy", 0, is_rare=True),
+    Scenario("connection reset always", MAIL, gmail("reset"), "degraded", 3, "unreachable", is_rare=True),
+    Scenario("503 for a while", MAIL, gmail("status", times=3, status=503), "healthy", 0, is_rare=True),
     Scenario("503 always", MAIL, gmail("status", status=503), "degraded", 3, "unreachable"),
     Scenario("page loop in the list", MAIL, gmail("page_loop", path="/messages"), "broken", 1, "unknown answer",
              is_first=True),
     Scenario("page loop in the history", MAIL, gmail("page_loop", path="/history"), "broken", 1, "unknown answer"),
     Scenario("HTML with status 200", MAIL, gmail("html", path="/gmail"), "broken", 1, "unknown answer"),
     Scenario("HTML from the sign-in", MAIL, both(gmail("expire_token", times=1), gmail("html", path="/token")),
-             "degraded", 3, "unreachable"),
+             "degraded", 3, "unreachable", is_rare=True),
     Scenario("HTML in the middle of the backfill", MAIL, gmail("html", path="/gmail", skip=6), "broken", 1,
              "unknown answer", is_first=True),
     Scenario("one poisoned record of a hundred", MAIL, poison, "healthy", 3, quarantined=1,
@@ -146,9 +147,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("token revoked", CRM, hubspot("revoke_token"), "needs-reconnect", 4, "sign-in"),
     Scenario("daily limit reached", CRM, hubspot("quota", policy="DAILY"), "waiting-until", 3,
              says="limit is reached until", mend=wait(hours=25)),
-    Scenario("too many calls, a few times", CRM, hubspot("quota", times=4), "healthy", 0),
-    Scenario("body cut short always", CRM, hubspot("truncate"), "degraded", 3, "unreachable"),
-    Scenario("HTML with status 200", CRM, hubspot("html"), "broken", 1, "unknown answer"),
+    Scenario("too many calls, a few times", CRM, hubspot("quota", times=4), "healthy", 0, is_rare=True),
+    Scenario("body cut short always", CRM, hubspot("truncate"), "degraded", 3, "unreachable", is_rare=True),
+    Scenario("HTML with status 200", CRM, hubspot("html"), "broken", 1, "unknown answer", is_rare=True),
     Scenario("page loop in the list", CRM, hubspot("page_loop", path="/contacts"), "broken", 3, "unknown answer",
              is_first=True, streams={"contacts": "broken", "owners": "healthy"}),
     Scenario("one poisoned record", CRM, poison_contact, "healthy", 3, quarantined=1,

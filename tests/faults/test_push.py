@@ -31,9 +31,13 @@ class Row:
 LOST = {"kind": "drop_answer", "method": "POST", "every": 3}
 ROWS = (
     Row("one answer of three lost after the commit", (LOST,), "healthy", 0),
-    Row("the same, where the CRM knows no upsert", (LOST,), "healthy", 0, {"engagement_upsert": False}),
-    Row("the same, and its search lags", (LOST,), "healthy", 0, {"engagement_upsert": False, "search_lag_s": 30}),
-    Row("one connection of three reset", ({"kind": "reset", "method": "POST", "every": 3},), "healthy", 0),
+    Row(
+        "the same, where the CRM knows no upsert and its search lags",
+        (LOST,),
+        "healthy",
+        0,
+        {"engagement_upsert": False, "search_lag_s": 30},
+    ),
     Row("one answer of three cut short", ({"kind": "truncate", "method": "POST", "every": 3},), "healthy", 0),
     Row("a bad hour", ({"kind": "status", "status": 502, "every": 2},), "healthy", 0),
     Row("HTML with status 200", ({"kind": "html", "path": "upsert", "skip": 1},), "degraded", 1),

@@ -18,14 +18,20 @@ PEOPLE = [
 ]  # fmt: skip
 KEYS = [f"m{i}" for i in range(6)]
 
+LISTED = {"m4", "m5"}  # mail of the list crew@, which says so in all its forms
+
+
+def letter(key: str, sender: str, to: list[str], cc: list[str], refs: list[str], minute: int, text: str) -> Interaction:
+    if key not in LISTED:
+        return mail(key, sender, to, cc=cc, refs=refs, minute=minute, text=text)
+    to = [*to, "crew@kestrel.example"]
+    return mail(key, sender, to, cc=cc, refs=refs, minute=minute, text=text, signals=("list:crew@kestrel.example",))
+
+
 letters = st.builds(
-    lambda key, sender, to, cc, refs, minute, text, is_list: mail(
-        key, sender, to, cc=cc, refs=refs, minute=minute, text=text,
-        signals=("list:crew@kestrel.example",) if is_list else (),
-    ),
-    key=st.sampled_from(KEYS), sender=st.sampled_from(PEOPLE), to=st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=2),
-    cc=st.lists(st.sampled_from(PEOPLE), max_size=1), refs=st.lists(st.sampled_from([*KEYS, "lost"]), max_size=2),
-    minute=st.integers(0, 3), text=st.sampled_from(["", "one", "two"]), is_list=st.booleans(),
+    letter, st.sampled_from(KEYS), st.sampled_from(PEOPLE), st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=2),
+    st.lists(st.sampled_from(PEOPLE), max_size=1), st.lists(st.sampled_from([*KEYS, "lost"]), max_size=2),
+    st.integers(0, 3), st.sampled_from(["", "one", "two"]),
 )  # fmt: skip
 
 
@@ -67,15 +73,27 @@ def at_the_end(pages: list[list[Delivery]]) -> list[list[Delivery]]:
 def thread_partition(pages: list[list[Delivery]]) -> Callable[[str], frozenset[str]]:
     """Message key -> the keys that any reference ever seen ties it to."""
     groups: dict[str, set[str]] = {}
-    for d in (d for page in pages for d in page):
+    taken = ({d.letter.external_id: d for d in page} for page in pages)  # of a page's forms of a record the last one
+    for d in (d for page in taken for d in page.values()):
         refs = {r.removeprefix("message-id:<").removesuffix(">") for r in d.letter.thread_refs}
         joined = set().union(refs, *(groups[r] for r in refs if r in groups))
         groups |= dict.fromkeys(joined, joined)
     return lambda key: frozenset(groups[key])
 
 
+def differences(found: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+    """What of which entry differs: (found, expected)."""
+    nothing: dict[str, Any] = {}
+    return {
+        (public, what): (found.get(public, nothing).get(what), expected.get(public, nothing).get(what))
+        for public in found.keys() | expected.keys()
+        for what in found.get(public, nothing).keys() | expected.get(public, nothing).keys()
+        if found.get(public, nothing).get(what) != expected.get(public, nothing).get(what)
+    }
+
+
 def test_the_timeline_does_not_depend_on_how_things_arrive(emptied: Callable[[], Store], store: Store) -> None:
-    @settings(max_examples=50 if store.is_sqlite else 10)
+    @settings(max_examples=25 if store.is_sqlite else 5)
     @given(histories())
     def any_history(pages: list[list[Delivery]]) -> None:
         found = deliver(emptied(), pages)
@@ -87,6 +105,6 @@ def test_the_timeline_does_not_depend_on_how_things_arrive(emptied: Callable[[],
         for timeline in (found, expected):  # references of earlier forms tie too: compared above
             for entry in timeline.values():
                 del entry["thread"]
-        assert found == expected
+        assert differences(found, expected) == {}
 
     any_history()

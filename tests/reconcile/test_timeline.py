@@ -188,6 +188,12 @@ def test_content_is_the_lowest_ranked_sources_whatever_came_first(fresh: Callabl
     assert [e["text"] for e in orders[0].values()] == ["Version 0"]
 
 
+def test_copies_with_one_content_and_different_people_show_one_direction(fresh: Callable[[], Desk]) -> None:
+    one, two = mail("m1", "ana@kestrel.example"), mail("m1", f"sam@{US}", ["ana@kestrel.example"])
+    orders = in_every_order(fresh, [lambda d: d.take("a", one), lambda d: d.take("b", two)])
+    assert orders[0] == orders[1]
+
+
 def test_content_follows_when_the_source_that_gave_it_changes_or_goes(desk: Desk) -> None:
     desk.take("a", mail("m1", text="first", minute=0))
     desk.take("b", mail("m1", text="second", minute=1))

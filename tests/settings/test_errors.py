@@ -340,7 +340,7 @@ CASES = [
         'config/hub.toml:5:8: capture.bulk must be "exclude", "keep" or "metadata"; found the number 1\n'
         '  Fix: write bulk = "exclude"\n'
         "config/hub.toml:7:1: capture.blok_labels is not a setting. Did you mean block_labels?\n"
-        "  Fix: rename it. [capture] takes: auto, block_addresses, block_domains, block_labels, bulk, internal, metadata_only, metadata_only_domains, private_labels, require_label",
+        "  Fix: rename it. [capture] takes: auto, block_addresses, block_domains, block_labels, bulk, internal, keep_failed, metadata_only, metadata_only_domains, private_labels, require_label",
     ),
     Bad(
         "text without quotes",
@@ -464,7 +464,7 @@ CASES = [
         "environment: unknown key",
         "",
         "environment variable HUB_CAPTURE__BLUK: capture.bluk is not a setting. Did you mean bulk?\n"
-        "  Fix: rename it to HUB_CAPTURE__BULK. [capture] takes: auto, block_addresses, block_domains, block_labels, bulk, internal, metadata_only, metadata_only_domains, private_labels, require_label",
+        "  Fix: rename it to HUB_CAPTURE__BULK. [capture] takes: auto, block_addresses, block_domains, block_labels, bulk, internal, keep_failed, metadata_only, metadata_only_domains, private_labels, require_label",
         {"HUB_CAPTURE__BLUK": "keep"},
     ),
     Bad(

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -67,8 +67,11 @@ class HubSpotSettings(ConnectorSettings):
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
-        if value and value not in available_timezones():
-            raise ValueError("must be a time zone name such as Europe/Berlin")
+        try:
+            if value:
+                ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as exc:
+            raise ValueError("must be a time zone name such as Europe/Berlin") from exc
         return value
 
     @model_validator(mode="after")

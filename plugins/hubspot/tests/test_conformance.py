@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from hub.api import Change, FakeClock, Identifier, Person, WebhookRequest
 from hub.testing import ConnectorSuite, Rig
+from hub.testing.suite_bench import Effort
 from hub_hubspot import HubSpot
 from hub_hubspot.emulator import HubSpotEmulator, sign_v1, sign_v3
 
@@ -212,4 +213,5 @@ class TestEmails(ConnectorSuite):
     connector = HubSpot
     rig = EmailsRig
     quality = QUALITY
+    effort = Effort(cycles=25)  # the hundred are gone through above
     clauses = ("W1", "W2", "W3", "W4", "W6", "W7", "W9", "W11", "W12")

@@ -98,7 +98,7 @@ class Item(msgspec.Struct):
     name: str = ""
     emails: list[str] = []
     deleted: bool = False
-    merged_into: str = ""
+    absorbed: list[str] = []
 
 
 class Bulletin(Connector[BulletinSettings]):
@@ -222,12 +222,12 @@ class Bulletin(Connector[BulletinSettings]):
             item = msgspec.json.decode(raw.body, type=Item)
         except msgspec.DecodeError as exc:
             raise RecordRejected(f"not an item: {exc}", "bulletin", stream, raw.external_id) from exc
-        if item.merged_into:
-            yield Redirect(external_id=item.id, into=item.merged_into)
-        elif item.deleted:
+        if item.deleted:
             yield Tombstone(external_id=item.id, changed_at=_instant(item.changed))
-        else:
-            yield _person(item) if stream == "people" else _interaction(item)
+            return
+        yield _person(item) if stream == "people" else _interaction(item)
+        for absorbed in item.absorbed:
+            yield Redirect(external_id=absorbed, into=item.id)
 
     async def census(self, stream: str, period: Window) -> Census:
         answer = await self.http.json("GET", f"{stream}/ids", params=_bounds(period))
@@ -312,7 +312,7 @@ def _bounds(window: Window) -> dict[str, int]:
 
 
 def _is_in(item: dict[str, Any], window: Window) -> bool:
-    """Deletions and merges are always wanted, messages when they were sent in the window, people always."""
+    """Deletions are always wanted, messages when they were sent in the window, people always."""
     at = item.get("at")
     if not at:
         return True

@@ -61,11 +61,17 @@ class BulletinEmulator(Emulator):
         self._event(shelf, item_id)
         return item_id
 
-    def drop(self, shelf: str, item_id: str, **said: Any) -> None:
-        """Delete, or merge away (`merged_into=`): the change feed says so for ever."""
+    def drop(self, shelf: str, item_id: str) -> None:
+        """Delete: the change feed says so for ever."""
         del self.items[shelf][item_id]
-        self.graves[shelf][item_id] = {"id": item_id, "changed": self.now_ms(), **(said or {"deleted": True})}
+        self.graves[shelf][item_id] = {"id": item_id, "changed": self.now_ms(), "deleted": True}
         self._event(shelf, item_id)
+
+    def absorb(self, shelf: str, winner: str, loser: str, **fields: Any) -> None:
+        """Merge: one is gone without a trace of its own, the other says whom it absorbed."""
+        gone = self.items[shelf].pop(loser)
+        absorbed = [*self.items[shelf][winner].get("absorbed", ()), loser, *gone.get("absorbed", ())]
+        self.put(shelf, winner, absorbed=absorbed, **fields)
 
     def _event(self, shelf: str, item_id: str) -> None:
         self.events.append({"event": f"e{len(self.events)}-{self.now_ms()}", "stream": shelf, "item": item_id})

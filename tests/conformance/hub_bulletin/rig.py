@@ -23,6 +23,7 @@ class MessagesRig(Rig):
         super().__init__(clock, folder)
         self.office = self.emulator = BulletinEmulator(clock.now)
         self.count = 0
+        self.bad: list[str] = []
 
     @property
     def items(self) -> dict[str, dict[str, Any]]:
@@ -87,8 +88,9 @@ class MessagesRig(Rig):
         self.office.faults.add("vanish", ids=sorted(external_ids))
 
     def poison(self, external_id: str) -> None:
+        self.bad.append(external_id)
         self.office.faults.clear("poison")
-        self.office.faults.add("poison", ids=[external_id])
+        self.office.faults.add("poison", ids=self.bad)
 
     def expire_cursor(self) -> None:
         self.office.faults.add("expire_cursor")
@@ -140,8 +142,10 @@ class PeopleRig(MessagesRig):
         self.count += 1
         self.office.put("people", external_id, name=f"Renamed {self.count}")
 
+    def private(self, text: str, domain: str) -> list[str]:
+        return [self.make(self.office.now_ms(), name=text, emails=[f"adviser@{domain}"])]
+
     def merge(self, winner: str, loser: str) -> str:
         emails = [*self.items[winner]["emails"], *self.items[loser]["emails"]]
-        self.office.drop("people", loser, merged_into=winner)
-        self.office.put("people", winner, emails=emails)
+        self.office.absorb("people", winner, loser, emails=emails)
         return winner
