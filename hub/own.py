@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Side = Literal["own", "list", "external"]
-_NO_REPLY = re.compile(r"(^|[._+-])(no|do[._-]?not|donot)[._-]?reply|^(mailer-?daemon|bounces?|devnull|nobody)([._+=-]|$)")
+_NO_REPLY = re.compile(
+    r"(^|[._+-])(no|do[._-]?not|donot)[._-]?reply|^(mailer-?daemon|bounces?|devnull|nobody)([._+=-]|$)"
+)
 
 
 @dataclass(frozen=True)

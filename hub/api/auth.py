@@ -124,9 +124,7 @@ class _Refreshing:
 class OAuthRefresh(_Refreshing):
     """OAuth 2.0 refresh-token grant. `refresh_token` is the first one; rotated ones live in the token store."""
 
-    def __init__(
-        self, name: str, token_url: str, client_id: str, client_secret: str, refresh_token: str
-    ) -> None:
+    def __init__(self, name: str, token_url: str, client_id: str, client_secret: str, refresh_token: str) -> None:
         super().__init__(name, token_url)
         self._client_id = client_id
         self._client_secret = client_secret

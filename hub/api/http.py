@@ -23,7 +23,15 @@ from hub.api.auth import TokenSource, TokenStore
 from hub.api.budget import Budgeter, Ledger, MemoryLedger
 from hub.api.clock import Clock
 from hub.api.errors import (
-    AuthError, Conflict, ContractBroken, Gone, HubError, RateLimited, RecordRejected, ScopeError, Transient,
+    AuthError,
+    Conflict,
+    ContractBroken,
+    Gone,
+    HubError,
+    RateLimited,
+    RecordRejected,
+    ScopeError,
+    Transient,
 )  # fmt: skip
 
 if TYPE_CHECKING:

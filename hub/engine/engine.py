@@ -28,7 +28,20 @@ from hub.landing import Brake, CapturePolicy, held, resolve_hold
 from hub.own import Own
 from hub.plugins import Registry
 from hub.plugins import load as load_plugins
-from hub.store import LeaseLost, Secrets, Store, StoreLedger, StoreTokens, acquire, instant, instant_or_none, micros, new_holder, release, renew
+from hub.store import (
+    LeaseLost,
+    Secrets,
+    Store,
+    StoreLedger,
+    StoreTokens,
+    acquire,
+    instant,
+    instant_or_none,
+    micros,
+    new_holder,
+    release,
+    renew,
+)
 from hub.store import tables as t
 
 log = logging.getLogger("hub.engine")
@@ -287,7 +300,11 @@ class Engine:
         stream_id = self._stream_row(connection_id, stream)
         own = self.own()
         started = sa.insert(t.run).values(
-            connection_id=connection_id, stream_id=stream_id, kind=kind, started_at=micros(self.clock.now()), fence=fence
+            connection_id=connection_id,
+            stream_id=stream_id,
+            kind=kind,
+            started_at=micros(self.clock.now()),
+            fence=fence,
         )
         with self.store.write() as c:
             run_id = int(c.execute(started.returning(t.run.c.id)).scalar_one())
@@ -317,7 +334,11 @@ class Engine:
         Returns how many records were removed. Raises ConfigError when there is no such open hold.
         """
         with self.store.read() as c:
-            row = c.execute(sa.select(t.hold).where(t.hold.c.id == hold_id, t.hold.c.resolved_at.is_(None))).mappings().first()
+            row = (
+                c.execute(sa.select(t.hold).where(t.hold.c.id == hold_id, t.hold.c.resolved_at.is_(None)))
+                .mappings()
+                .first()
+            )
         if row is None:
             raise ConfigError(f"there is no open hold {hold_id}: `ihub health` lists them")
         removed = 0
@@ -377,9 +398,7 @@ class Engine:
         due = []
         with self.store.read() as c:
             rows = {r["name"]: r for r in c.execute(sa.select(t.connection)).mappings()}
-            leased = set(
-                c.execute(sa.select(t.lease.c.name).where(t.lease.c.expires_at > micros(now))).scalars()
-            )
+            leased = set(c.execute(sa.select(t.lease.c.name).where(t.lease.c.expires_at > micros(now))).scalars())
         for name in self.names():
             row = rows.get(name)
             if f"connection:{name}" in leased or (row and row["is_paused"]):

@@ -12,8 +12,24 @@ from sqlalchemy.engine import Connection
 
 from hub import identity, landing, reconcile
 from hub.api import (
-    Connector, Consent, Deal, Entity, Identifier, Interaction, Note, Organization, Page, Person, RawRecord,
-    RecordRejected, Redirect, Service, Task, Ticket, Tombstone, Unmapped,
+    Connector,
+    Consent,
+    Deal,
+    Entity,
+    Identifier,
+    Interaction,
+    Note,
+    Organization,
+    Page,
+    Person,
+    RawRecord,
+    RecordRejected,
+    Redirect,
+    Service,
+    Task,
+    Ticket,
+    Tombstone,
+    Unmapped,
 )  # fmt: skip
 from hub.landing import Books, CapturePolicy, Disposition, Held, Landing
 from hub.store import Store, change, chunks, digest, micros, put, renew, unpack
@@ -86,7 +102,13 @@ def take(run: StreamRun, page: Page, now: datetime, cursor: dict[str, Any] | Non
     for raw in newest.values():
         fingerprint = digest(raw.body)
         held = known.get(raw.external_id)
-        if held and held.hash == fingerprint and held.policy == policy and not held.is_gone and held.disposition != "failed":
+        if (
+            held
+            and held.hash == fingerprint
+            and held.policy == policy
+            and not held.is_gone
+            and held.disposition != "failed"
+        ):
             touched.append(held.id)
             books.enter("unchanged")
             continue
@@ -181,7 +203,10 @@ def _store(
     leaving = [
         ids[w.raw.external_id]
         for w in work
-        if w.interaction is None and not w.parties and not w.items and w.raw.external_id in known
+        if w.interaction is None
+        and not w.parties
+        and not w.items
+        and w.raw.external_id in known
         and w.row.disposition != "failed"  # what cannot be read today stays as it was read before
     ]
     _leave(run, c, leaving, now)
@@ -203,7 +228,11 @@ def _store(
 
 
 def _parties(
-    run: StreamRun, c: Connection, work: list[tuple[int, _Work]], final: dict[int, tuple[Disposition, str]], now: datetime
+    run: StreamRun,
+    c: Connection,
+    work: list[tuple[int, _Work]],
+    final: dict[int, tuple[Disposition, str]],
+    now: datetime,
 ) -> None:
     if not work:
         return
@@ -224,14 +253,16 @@ def _parties(
 
 def _with_absorbed(entity: Person | Organization, redirects: list[Redirect]) -> Person | Organization:
     """Ids that the vendor merged into this record name the same party from now on."""
-    extra = [
-        Identifier(i.scheme, r.external_id) for r in redirects for i in entity.identifiers if i.value == r.into
-    ]
+    extra = [Identifier(i.scheme, r.external_id) for r in redirects for i in entity.identifiers if i.value == r.into]
     return msgspec.structs.replace(entity, identifiers=(*entity.identifiers, *extra)) if extra else entity
 
 
 def _interactions(
-    run: StreamRun, c: Connection, work: list[tuple[int, _Work]], final: dict[int, tuple[Disposition, str]], now: datetime
+    run: StreamRun,
+    c: Connection,
+    work: list[tuple[int, _Work]],
+    final: dict[int, tuple[Disposition, str]],
+    now: datetime,
 ) -> None:
     if not work:
         return
@@ -259,8 +290,7 @@ def _reconcile(
     who = identity.resolve(c, names, run.rules, now, frozenset(lists), split)
     prefix = f"{run.connection}/{run.stream}/"
     mapped = [
-        reconcile.Mapped(rid, prefix + e.external_id, e, who, is_metadata_only)
-        for rid, e, is_metadata_only in page
+        reconcile.Mapped(rid, prefix + e.external_id, e, who, is_metadata_only) for rid, e, is_metadata_only in page
     ]
     outcomes, again = reconcile.apply(c, mapped, run.rules.own, now)
     if split:  # an address turned out to be a mailing list's: what stood under its former party moves

@@ -11,12 +11,22 @@ import sqlalchemy as sa
 
 from hub import landing
 from hub.api import (
-    AuthError, Clock, ContractBroken, CursorExpired, HubError, Page, Pull, RateLimited, ScopeError, Transient, Window,
+    AuthError,
+    Clock,
+    ContractBroken,
+    CursorExpired,
+    HubError,
+    Page,
+    Pull,
+    RateLimited,
+    ScopeError,
+    Transient,
+    Window,
 )  # fmt: skip
 from hub.engine import issues
 from hub.engine import status as st
 from hub.engine.page import StreamRun, delete, take
-from hub.landing import Brake, Books
+from hub.landing import Books, Brake
 from hub.store import LeaseLost, chunks, instant, instant_or_none, micros
 from hub.store import tables as t
 
@@ -37,7 +47,9 @@ class StreamResult:
     requests: int = 0
 
 
-async def pull_stream(run: StreamRun, clock: Clock, since: datetime | None, brake: Brake, census: bool | None) -> StreamResult:
+async def pull_stream(
+    run: StreamRun, clock: Clock, since: datetime | None, brake: Brake, census: bool | None
+) -> StreamResult:
     """Run the stream to its end. Never raises for the vendor's trouble; LeaseLost and our own bugs go through.
 
     census: True takes one now, False never, None when the last one is older than a day.
@@ -109,8 +121,7 @@ async def _pull(run: StreamRun, clock: Clock, since: datetime | None, brake: Bra
                 result.status = st.DEGRADED
                 due = (last or now) + RESYNC_AT_MOST
                 result.detail = (
-                    "the cursor expired twice within a day; the next full enumeration is due "
-                    f"{due:%Y-%m-%d %H:%M} UTC"
+                    f"the cursor expired twice within a day; the next full enumeration is due {due:%Y-%m-%d %H:%M} UTC"
                 )
                 return
             log.warning("%s/%s: cursor expired, enumerating everything again", run.connection, run.stream)
@@ -123,9 +134,7 @@ def _is_earlier(since: datetime | None, pinned: datetime | None, row: Mapping[st
     return since is None or since < pinned - timedelta(days=2)
 
 
-def _begin(
-    run: StreamRun, clock: Clock, row: Mapping[str, Any], since: datetime | None, **more: Any
-) -> dict[str, Any]:
+def _begin(run: StreamRun, clock: Clock, row: Mapping[str, Any], since: datetime | None, **more: Any) -> dict[str, Any]:
     """A full enumeration starts: its number tells afterwards which records it did not name."""
     pinned = row["window_since"]
     if row["cursor"] is None or pinned is None or since is None or micros(since) < pinned:
@@ -201,9 +210,7 @@ async def confirm_gone(run: StreamRun, clock: Clock, missing: Sequence[tuple[int
     return gone
 
 
-async def take_census(
-    run: StreamRun, clock: Clock, result: StreamResult, brake: Brake, wanted: bool | None
-) -> None:
+async def take_census(run: StreamRun, clock: Clock, result: StreamResult, brake: Brake, wanted: bool | None) -> None:
     """Count the source independently and name what we do not hold; what can be fetched is fetched."""
     declared = run.connector.manifest.stream(run.stream).census
     if wanted is False or declared == "none" or result.status != st.HEALTHY:
@@ -211,7 +218,9 @@ async def take_census(
     now = clock.now()
     if wanted is None:
         with run.store.read() as c:
-            last = c.execute(sa.select(sa.func.max(t.census.c.taken_at)).where(t.census.c.stream_id == run.stream_id)).scalar()
+            last = c.execute(
+                sa.select(sa.func.max(t.census.c.taken_at)).where(t.census.c.stream_id == run.stream_id)
+            ).scalar()
         row = _row(run)
         is_newer = last is not None and last >= (row["backfilled_at"] or 0) and row["status"] in {st.HEALTHY, "new"}
         if last is not None and is_newer and now - instant(last) < CENSUS_EVERY:
@@ -238,7 +247,9 @@ async def take_census(
         for why, n in (("fetched after the census named them", len(repaired)), ("gone at the source, removed", removed))
         if n
     }
-    _enter_census(run, now, row["window_since"], len(counted.ids), len(counted.ids) - len(missing), missing, surplus, explained)
+    _enter_census(
+        run, now, row["window_since"], len(counted.ids), len(counted.ids) - len(missing), missing, surplus, explained
+    )
     if not missing and not surplus:
         issues.close(run, now, "census gap")
         return

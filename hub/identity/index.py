@@ -245,9 +245,7 @@ class Index:
         """Write everything new and changed. Parties first, organizations before their people."""
         for is_org in (True, False):
             batch = [p for p in self._new_parties if (p.kind == "organization") is is_org]
-            rows = [
-                {"public_id": p.public_id, "created_at": self._now, **self._party_values(p)} for p in batch
-            ]
+            rows = [{"public_id": p.public_id, "created_at": self._now, **self._party_values(p)} for p in batch]
             for p, new_id in zip(batch, add_ids(self._c, party, rows), strict=True):
                 p.id, p.is_changed = new_id, False
                 self._parties[new_id] = p

@@ -65,7 +65,9 @@ def resolve(
             row.party.rename(named[given], NAME_FROM_MAIL)
     index.flush()
     if split is not None and index.split:
-        split += [p.id for p in index.split if p.id] + [_known(r.party.id) for r in rows.values() if r.sharing == "list"]
+        split += [p.id for p in index.split if p.id] + [
+            _known(r.party.id) for r in rows.values() if r.sharing == "list"
+        ]
     return {
         given: Who(_known(r.id), _known(r.party.id), _org_id(r.party), r.party.kind, r.sharing)
         for given, r in rows.items()
@@ -191,7 +193,9 @@ def _party(
 
 def _new(index: Index, entity: Person | Organization, keys: list[Key]) -> PartyRow:
     usable = [k for k in keys if k[0] not in {HUB_KEY, "phone"}] or keys
-    seed = next((k for k in usable if k[0] in {"email", "domain"}), usable[0] if usable else ("record", entity.external_id))
+    seed = next(
+        (k for k in usable if k[0] in {"email", "domain"}), usable[0] if usable else ("record", entity.external_id)
+    )
     if isinstance(entity, Organization):
         return index.new_party("organization", seed)
     if seed[0] == "email":

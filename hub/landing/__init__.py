@@ -11,6 +11,6 @@ from hub.landing.records import Held, Landing, bodies, held, land, live_count, m
 
 __all__ = [
     "CAPTURE", "DISPOSITIONS", "Books", "Brake", "CapturePolicy", "Disposition", "Held", "Landing", "Verdict", "bodies",
-    "held", "judge", "judge_party", "land", "live_count", "mark_gone", "open_hold", "open_holds", "part_after", "resolve_hold", "touch", "unseen",
-    "without_content",
+    "held", "judge", "judge_party", "land", "live_count", "mark_gone", "open_hold", "open_holds", "part_after",
+    "resolve_hold", "touch", "unseen", "without_content",
 ]  # fmt: skip

@@ -149,7 +149,13 @@ def bodies(c: Connection, stream_id: int, external_ids: Sequence[str]) -> dict[s
 
 
 def part_after(
-    c: Connection, stream_id: int, after: int, *, size: int = 200, disposition: str = "", not_policy: bytes | None = None
+    c: Connection,
+    stream_id: int,
+    after: int,
+    *,
+    size: int = 200,
+    disposition: str = "",
+    not_policy: bytes | None = None,
 ) -> list[tuple[int, str, bytes | None]]:
     """The next live records of a stream by id: (record id, external id, raw form or None); [] at the end."""
     query = (

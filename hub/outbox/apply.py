@@ -8,14 +8,26 @@ one of these states, and the next run goes on from it.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.api import Change, Clock, Connector, Interaction, JournalEntry, Link, Organization, Person, Receipt, Task, Transient
+from hub.api import (
+    Change,
+    Clock,
+    Connector,
+    Interaction,
+    JournalEntry,
+    Link,
+    Organization,
+    Person,
+    Receipt,
+    Task,
+    Transient,
+)
 from hub.outbox.wanted import remote_ids
 from hub.store import Store, digest, micros, put, renew
 from hub.store import tables as t
@@ -37,7 +49,12 @@ class Applied:
     is_complete: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        return {"done": self.done, "failed": len(self.failures), "failures": self.failures[:50], "complete": self.is_complete}
+        return {
+            "done": self.done,
+            "failed": len(self.failures),
+            "failures": self.failures[:50],
+            "complete": self.is_complete,
+        }
 
 
 @dataclass
@@ -74,7 +91,14 @@ async def apply(run: Run, plan_id: int) -> Applied:
         c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status="applying"))
         where = (t.change.c.plan_id == plan_id,)
         total = int(c.execute(sa.select(sa.func.count()).where(*where)).scalar_one())
-        phases = list(c.execute(sa.select(t.change.c.phase, t.change.c.kind, t.change.c.op).where(*where).distinct().order_by(t.change.c.phase)))
+        phases = list(
+            c.execute(
+                sa.select(t.change.c.phase, t.change.c.kind, t.change.c.op)
+                .where(*where)
+                .distinct()
+                .order_by(t.change.c.phase)
+            )
+        )
     done = 0
     for phase, kind, op in phases:
         while batch := _next(run, plan_id, phase, kind, op):
@@ -91,9 +115,11 @@ def _next(run: Run, plan_id: int, phase: int, kind: str, op: str) -> list[_Item]
             t.change.c.plan_id == plan_id, t.change.c.phase == phase, t.change.c.kind == kind, t.change.c.op == op,
             t.change.c.state.in_(("sent", "due")),
         )  # fmt: skip
-        rows = c.execute(
-            sa.select(t.change).where(*where).order_by(t.change.c.state.desc(), t.change.c.id).limit(BATCH)
-        ).mappings().all()
+        rows = (
+            c.execute(sa.select(t.change).where(*where).order_by(t.change.c.state.desc(), t.change.c.id).limit(BATCH))
+            .mappings()
+            .all()
+        )
         items = [_item(r, kind) for r in rows]
         _resolve(c, run.connection_id, items)
     return items
@@ -191,7 +217,9 @@ def _journal(run: Run, items: Sequence[_Item]) -> None:
     now = run.clock.now()
     with run.store.write() as c:
         renew(c, run.lease, run.fence, now, run.ttl)
-        counted = sa.select(t.journal.c.change_id, sa.func.count()).where(t.journal.c.change_id.in_([i.id for i in items]))
+        counted = sa.select(t.journal.c.change_id, sa.func.count()).where(
+            t.journal.c.change_id.in_([i.id for i in items])
+        )
         earlier = {cid: n for cid, n in c.execute(counted.group_by(t.journal.c.change_id))}
         rows = []
         for i in items:
@@ -210,7 +238,9 @@ def _record(run: Run, items: list[_Item], receipts: list[Receipt]) -> None:
     now = run.clock.now()
     states, remotes, answers = [], [], []
     for i in items:
-        r = by_key.get(i.change.key) or Receipt(key=i.change.key, outcome="failed", error="the connector gave no receipt")
+        r = by_key.get(i.change.key) or Receipt(
+            key=i.change.key, outcome="failed", error="the connector gave no receipt"
+        )
         is_failed = r.outcome == "failed"
         states.append({
             "cid": i.id, "state": "failed" if is_failed else "done", "outcome": r.outcome, "error": r.error or None,
@@ -243,7 +273,9 @@ def _close(run: Run, plan_id: int) -> Applied:
         where = t.change.c.plan_id == plan_id
         counted = sa.select(t.change.c.outcome, sa.func.count()).where(where, t.change.c.state == "done")
         done = {str(outcome): n for outcome, n in c.execute(counted.group_by(t.change.c.outcome))}
-        failed = c.execute(sa.select(t.change.c.key, t.change.c.error).where(where, t.change.c.error.is_not(None))).all()
+        failed = c.execute(
+            sa.select(t.change.c.key, t.change.c.error).where(where, t.change.c.error.is_not(None))
+        ).all()
         status = "partly" if failed else "applied"
         c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status=status, applied_at=micros(now)))
     return Applied(done, [(k, e or "") for k, e in failed], True)
@@ -278,7 +310,10 @@ def _undoable(run: Run, plan_id: int, phase: int, kind: str) -> list[tuple[int, 
         )  # fmt: skip
         rows = c.execute(sa.select(t.change).where(*where).order_by(t.change.c.id.desc()).limit(BATCH)).mappings().all()
     return [
-        (r["id"], JournalEntry(change=decode(r["payload"], kind), receipt=msgspec.msgpack.decode(r["receipt"], type=Receipt)))
+        (
+            r["id"],
+            JournalEntry(change=decode(r["payload"], kind), receipt=msgspec.msgpack.decode(r["receipt"], type=Receipt)),
+        )
         for r in rows
     ]
 
@@ -299,7 +334,11 @@ def _took_back(
                 continue
             applied.done[r.outcome] = applied.done.get(r.outcome, 0) + 1
             c.execute(sa.update(t.change).where(t.change.c.id == cid).values(state="undone"))
-            mine = (t.remote.c.connection_id == run.connection_id, t.remote.c.kind == entry.change.kind, t.remote.c.key == key)
+            mine = (
+                t.remote.c.connection_id == run.connection_id,
+                t.remote.c.kind == entry.change.kind,
+                t.remote.c.key == key,
+            )
             if entry.receipt.outcome == "created":
                 c.execute(sa.delete(t.remote).where(*mine))
                 continue

@@ -45,7 +45,9 @@ def make(c: Connection, scope: Scope, now: datetime, brake_percent: float, brake
     A plan that updates or deletes more than the brake allows of what is there is "held": approving it takes a
     person who says so. A plan without changes is not stored (id 0).
     """
-    superseded = sa.update(t.plan).where(t.plan.c.connection_id == scope.connection_id, t.plan.c.status.in_(("draft", "held")))
+    superseded = sa.update(t.plan).where(
+        t.plan.c.connection_id == scope.connection_id, t.plan.c.status.in_(("draft", "held"))
+    )
     c.execute(superseded.values(status="superseded"))
     row = {
         "connection_id": scope.connection_id, "created_at": micros(now), "status": "draft", "counts": "{}", "digest": b"",
@@ -91,7 +93,9 @@ def encode(w: Wanted) -> bytes:
 
 def _braked(c: Connection, scope: Scope, plan: Plan, percent: float, count: int) -> str:
     standing = c.execute(
-        sa.select(sa.func.count()).where(t.remote.c.connection_id == scope.connection_id, t.remote.c.is_ours.is_(sa.true()))
+        sa.select(sa.func.count()).where(
+            t.remote.c.connection_id == scope.connection_id, t.remote.c.is_ours.is_(sa.true())
+        )
     ).scalar_one()
     going = sum(effects["update"] + effects["delete"] for effects in plan.counts.values())
     share = 100.0 * going / standing if standing else 0.0

@@ -99,7 +99,12 @@ def _candidates(c: Connection, scope: Scope) -> Iterator[list[dict[str, Any]]]:
 
 
 def _interactions(
-    c: Connection, scope: Scope, rows: list[dict[str, Any]], parties: dict[int, _Party], orgs: dict[int, _Party], due: Due
+    c: Connection,
+    scope: Scope,
+    rows: list[dict[str, Any]],
+    parties: dict[int, _Party],
+    orgs: dict[int, _Party],
+    due: Due,
 ) -> list[Wanted]:
     found = []
     ids = [row["id"] for row in rows]
@@ -110,7 +115,9 @@ def _interactions(
     makes = frozenset() if scope.create == "none" else scope.kinds
     if not makes.issuperset({"person", "organization"}):
         known = {key for _, key in remote_ids(c, scope.connection_id, [*parties.values(), *orgs.values()])}
-    answered = _answered(c, {p["party_id"] for ps in people.values() for p in ps}) if scope.create == "replied_to" else set()
+    answered = (
+        _answered(c, {p["party_id"] for ps in people.values() for p in ps}) if scope.create == "replied_to" else set()
+    )
     texts = _texts(c, ids)
     for row in rows:
         iid = row["id"]
@@ -173,7 +180,11 @@ def _from_destination(c: Connection, scope: Scope, ids: Sequence[int]) -> set[in
         .join(t.stream, t.stream.c.id == t.record.c.stream_id)
         .where(t.stream.c.connection_id == scope.connection_id, t.source.c.is_echo.is_(sa.false()))
     )
-    return {iid for part in chunks(list(ids)) for iid in c.execute(joined.where(t.source.c.interaction_id.in_(part))).scalars()}
+    return {
+        iid
+        for part in chunks(list(ids))
+        for iid in c.execute(joined.where(t.source.c.interaction_id.in_(part))).scalars()
+    }
 
 
 def _load_parties(c: Connection, scope: Scope, ids: Sequence[int], into: dict[int, _Party]) -> None:
@@ -250,9 +261,7 @@ def _deletions(c: Connection, scope: Scope) -> list[Wanted]:
     return found
 
 
-def _parties(
-    c: Connection, scope: Scope, parties: dict[int, _Party], orgs: dict[int, _Party]
-) -> list[Wanted]:
+def _parties(c: Connection, scope: Scope, parties: dict[int, _Party], orgs: dict[int, _Party]) -> list[Wanted]:
     """People and organizations that must exist at the destination for the interactions to hang on."""
     found = []
     wanted = [p for p in parties.values() if p.is_wanted] + [o for o in orgs.values() if o.is_wanted]

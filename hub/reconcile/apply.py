@@ -55,9 +55,7 @@ class _Entry:
     refs: list[str] = field(default_factory=list)
 
 
-def apply(
-    c: Connection, page: Sequence[Mapped], own: Own, now: datetime
-) -> tuple[list[Outcome], list[int]]:
+def apply(c: Connection, page: Sequence[Mapped], own: Own, now: datetime) -> tuple[list[Outcome], list[int]]:
     """Put the page's interactions on the timeline.
 
     Returns one outcome for each, in order, and the records outside the page that must be mapped again because

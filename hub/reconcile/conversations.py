@@ -52,9 +52,7 @@ def assign(c: Connection, refs: Mapping[int, Sequence[str]], current: Mapping[in
     for root, ids in stored.items():
         if losers := [i for i in ids if i != home[root]]:
             _absorb(c, home[root], losers)
-    rows = [
-        {"ref": ref, "conversation_id": home[find(ref)]} for ref in wanted if ref not in known
-    ]
+    rows = [{"ref": ref, "conversation_id": home[find(ref)]} for ref in wanted if ref not in known]
     add(c, thread_ref, rows)
     return {iid: home[root] for iid, root in roots.items()}
 

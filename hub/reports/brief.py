@@ -91,7 +91,11 @@ def _responsible(c: Connection, pid: int, who: dict[str, Any], items: list[dict[
         .join(t.link, t.link.c.interaction_id == t.participation.c.interaction_id)
         .join(t.identifier, t.identifier.c.id == t.participation.c.identifier_id)
         .join(t.party, t.party.c.id == t.identifier.c.party_id)
-        .where(t.link.c.party_id == pid, t.participation.c.role.in_(("from", "organizer", "author")), t.party.c.kind == "own")
+        .where(
+            t.link.c.party_id == pid,
+            t.participation.c.role.in_(("from", "organizer", "author")),
+            t.party.c.kind == "own",
+        )
         .group_by(t.participation.c.identifier_id)
         .order_by(sa.func.max(t.link.c.occurred_at).desc())
         .limit(1)
@@ -187,7 +191,10 @@ def _deal(c: Connection, item: dict[str, Any]) -> dict[str, Any]:
 def _freshness(c: Connection) -> list[dict[str, Any]]:
     """How fresh each connection's part is: the oldest good moment of its streams, and the worst status."""
     query = sa.select(
-        t.connection.c.name, sa.func.min(t.stream.c.last_good_at), sa.func.count(), sa.func.count(t.stream.c.last_good_at)
+        t.connection.c.name,
+        sa.func.min(t.stream.c.last_good_at),
+        sa.func.count(),
+        sa.func.count(t.stream.c.last_good_at),
     ).join(t.stream, t.stream.c.connection_id == t.connection.c.id)
     return [
         {"connection": name, "as_of": instant_or_none(at) if n == good else None, "is_complete": n == good}
@@ -197,15 +204,17 @@ def _freshness(c: Connection) -> list[dict[str, Any]]:
 
 def _coverage(c: Connection) -> dict[str, Any]:
     """The newest census of every stream, added up."""
-    newest = sa.select(t.census.c.stream_id, sa.func.max(t.census.c.id).label("id")).group_by(t.census.c.stream_id).subquery()
+    newest = (
+        sa.select(t.census.c.stream_id, sa.func.max(t.census.c.id).label("id"))
+        .group_by(t.census.c.stream_id)
+        .subquery()
+    )
     at_source, held, taken = c.execute(
-        sa.select(sa.func.sum(t.census.c.at_source), sa.func.sum(t.census.c.held), sa.func.min(t.census.c.taken_at)).join(
-            newest, newest.c.id == t.census.c.id
-        )
+        sa.select(
+            sa.func.sum(t.census.c.at_source), sa.func.sum(t.census.c.held), sa.func.min(t.census.c.taken_at)
+        ).join(newest, newest.c.id == t.census.c.id)
     ).one()
     return {
         "at_source": int(at_source or 0), "held": int(held or 0), "taken_at": instant_or_none(taken),
         "percent": round(100.0 * held / at_source, 2) if at_source else None,
     }  # fmt: skip
-
-

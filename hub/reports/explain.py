@@ -39,10 +39,15 @@ def _conversation(c: Connection, conversation_id: int | None) -> dict[str, Any] 
         return None
     mine = t.interaction.c.conversation_id == conversation_id
     n, first, last = c.execute(
-        sa.select(sa.func.count(), sa.func.min(t.interaction.c.occurred_at), sa.func.max(t.interaction.c.occurred_at)).where(mine)
+        sa.select(
+            sa.func.count(), sa.func.min(t.interaction.c.occurred_at), sa.func.max(t.interaction.c.occurred_at)
+        ).where(mine)
     ).one()
     refs = c.execute(
-        sa.select(t.thread_ref.c.ref).where(t.thread_ref.c.conversation_id == conversation_id).order_by(t.thread_ref.c.ref).limit(20)
+        sa.select(t.thread_ref.c.ref)
+        .where(t.thread_ref.c.conversation_id == conversation_id)
+        .order_by(t.thread_ref.c.ref)
+        .limit(20)
     ).scalars()
     return {
         "id": conversation_id, "interactions": n, "first_at": instant_or_none(first), "last_at": instant_or_none(last),
@@ -67,7 +72,9 @@ def _identity(c: Connection, iid: int) -> list[dict[str, Any]]:
     for r in c.execute(query).mappings():
         d = t.decision.c
         decisions = c.execute(
-            sa.select(t.decision).where(sa.or_(d.left_identifier_id == r["id"], d.right_identifier_id == r["id"]), d.revoked_at.is_(None))
+            sa.select(t.decision).where(
+                sa.or_(d.left_identifier_id == r["id"], d.right_identifier_id == r["id"]), d.revoked_at.is_(None)
+            )
         ).mappings()
         found.append({
             "address": r["value"], "scheme": r["scheme"], "sharing": r["sharing"], "match_key": r["match_value"],
@@ -92,7 +99,9 @@ def _pushes(c: Connection, key: str) -> list[dict[str, Any]]:
     found = []
     for r in c.execute(query).mappings().all():
         receipt = msgspec.msgpack.decode(r["receipt"]) if r["receipt"] else {}
-        attempts = c.execute(sa.select(t.journal).where(t.journal.c.change_id == r["id"]).order_by(t.journal.c.attempt)).mappings()
+        attempts = c.execute(
+            sa.select(t.journal).where(t.journal.c.change_id == r["id"]).order_by(t.journal.c.attempt)
+        ).mappings()
         found.append({
             "plan": r["plan_id"], "plan_status": r["plan_status"], "destination": r["connection"], "effect": r["effect"],
             "state": r["state"], "outcome": r["outcome"], "remote_id": receipt.get("remote_id", ""), "error": r["error"],

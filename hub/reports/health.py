@@ -41,7 +41,9 @@ def _worst(statuses: Sequence[str]) -> str:
 
 
 def _streams(c: Connection, connection_id: int, now: datetime) -> list[dict[str, Any]]:
-    rows = c.execute(sa.select(t.stream).where(t.stream.c.connection_id == connection_id).order_by(t.stream.c.id)).mappings()
+    rows = c.execute(
+        sa.select(t.stream).where(t.stream.c.connection_id == connection_id).order_by(t.stream.c.id)
+    ).mappings()
     return [_stream(c, r, now) for r in rows.all()]
 
 
@@ -50,16 +52,20 @@ def _stream(c: Connection, r: Any, now: datetime) -> dict[str, Any]:
     status, detail = r["status"], r["detail"]
     if status == "healthy" and (good is None or now - good > STALE_AFTER):
         status, detail = "stale", f"nothing came through since {good:%Y-%m-%d %H:%M} UTC" if good else "never ran"
-    run = c.execute(
-        sa.select(t.run).where(t.run.c.stream_id == r["id"]).order_by(t.run.c.id.desc()).limit(1)
-    ).mappings().first()
+    run = (
+        c.execute(sa.select(t.run).where(t.run.c.stream_id == r["id"]).order_by(t.run.c.id.desc()).limit(1))
+        .mappings()
+        .first()
+    )
     if run and run["ended_at"] is None and now - instant(run["started_at"]) > RUN_STALLED_AFTER:
         status, detail = "degraded", "a run began and never ended; the next one goes on from where it stopped"
     counted = sa.select(t.record.c.disposition, sa.func.count()).where(t.record.c.stream_id == r["id"])
     standing = {d: n for d, n in c.execute(counted.group_by(t.record.c.disposition))}
-    last = c.execute(
-        sa.select(t.census).where(t.census.c.stream_id == r["id"]).order_by(t.census.c.id.desc()).limit(1)
-    ).mappings().first()
+    last = (
+        c.execute(sa.select(t.census).where(t.census.c.stream_id == r["id"]).order_by(t.census.c.id.desc()).limit(1))
+        .mappings()
+        .first()
+    )
     return {
         "stream": r["name"], "status": status, "detail": detail, "last_good_at": good,
         "last_try_at": instant_or_none(r["last_try_at"]), "waiting_until": instant_or_none(r["waiting_until"]),
@@ -111,7 +117,9 @@ def _outbox(c: Connection) -> dict[str, Any] | None:
     row = c.execute(sa.select(t.plan).order_by(t.plan.c.id.desc()).limit(1)).mappings().first()
     if row is None:
         return None
-    counted = sa.select(t.change.c.state, sa.func.count()).where(t.change.c.plan_id == row["id"]).group_by(t.change.c.state)
+    counted = (
+        sa.select(t.change.c.state, sa.func.count()).where(t.change.c.plan_id == row["id"]).group_by(t.change.c.state)
+    )
     return {
         "plan": row["id"], "status": row["status"], "created_at": instant(row["created_at"]),
         "applied_at": instant_or_none(row["applied_at"]), "changes": {s: n for s, n in c.execute(counted)},
@@ -139,5 +147,3 @@ def quarantine(c: Connection, limit: int = 50) -> list[dict[str, Any]]:
         }
         for r in c.execute(query).mappings()
     ]  # fmt: skip
-
-

@@ -14,7 +14,9 @@ def find(c: Connection, text: str, limit: int = 10) -> list[dict[str, Any]]:
     """Parties whose public id, address or name matches `text`: exact ones first, then by name and address part."""
     wanted = text.strip().lower()
     ids: list[int] = []
-    exact = sa.select(t.party.c.id).where(sa.or_(t.party.c.public_id == wanted, sa.func.lower(t.party.c.name) == wanted))
+    exact = sa.select(t.party.c.id).where(
+        sa.or_(t.party.c.public_id == wanted, sa.func.lower(t.party.c.name) == wanted)
+    )
     by_identifier = sa.select(t.identifier.c.party_id).where(t.identifier.c.value == wanted)
     like = f"%{wanted.replace('%', '').replace('_', chr(92) + '_')}%"
     loose = sa.select(t.party.c.id).where(sa.func.lower(t.party.c.name).like(like, escape="\\")).limit(200)
@@ -62,7 +64,10 @@ def describe(c: Connection, party_ids: Iterable[int]) -> dict[int, dict[str, Any
 
 def _domain_of(c: Connection, public_id: str) -> str:
     query = sa.select(t.identifier.c.value).join(t.party, t.party.c.id == t.identifier.c.party_id)
-    return c.execute(query.where(t.party.c.public_id == public_id, t.identifier.c.scheme == "domain").limit(1)).scalar() or ""
+    return (
+        c.execute(query.where(t.party.c.public_id == public_id, t.identifier.c.scheme == "domain").limit(1)).scalar()
+        or ""
+    )
 
 
 def party_id(c: Connection, public_id: str) -> int | None:

@@ -52,7 +52,10 @@ def _records(c: Connection) -> list[dict[str, Any]]:
     )
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for connection, stream, disposition, rule, n in c.execute(query):
-        row = found.setdefault((connection, stream), {"connection": connection, "stream": stream, "seen": 0, "dispositions": {}, "rules": {}})
+        row = found.setdefault(
+            (connection, stream),
+            {"connection": connection, "stream": stream, "seen": 0, "dispositions": {}, "rules": {}},
+        )
         row["seen"] += n
         row["dispositions"][disposition] = row["dispositions"].get(disposition, 0) + n
         if rule:
@@ -62,7 +65,9 @@ def _records(c: Connection) -> list[dict[str, Any]]:
 
 
 def _grouped(c: Connection, column: Any) -> dict[str, int]:
-    return {k: n for k, n in c.execute(sa.select(column, sa.func.count()).where(LIVE).group_by(column).order_by(column))}
+    return {
+        k: n for k, n in c.execute(sa.select(column, sa.func.count()).where(LIVE).group_by(column).order_by(column))
+    }
 
 
 def _senders(c: Connection) -> int:
@@ -97,7 +102,9 @@ def response(c: Connection) -> dict[str, Any]:
     """First outbound message later than the first message of each conversation an outsider began; hours, the upper median (a real wait)."""
     i = t.interaction.c
     rows = c.execute(
-        sa.select(i.conversation_id, i.occurred_at, i.direction).where(LIVE, i.kind == "message").order_by(i.conversation_id, i.occurred_at, i.id)
+        sa.select(i.conversation_id, i.occurred_at, i.direction)
+        .where(LIVE, i.kind == "message")
+        .order_by(i.conversation_id, i.occurred_at, i.id)
     )
     started: dict[str, int] = {"inbound": 0, "outbound": 0, "internal": 0}
     answered: list[float] = []
@@ -161,7 +168,13 @@ def state_hash(c: Connection) -> str:
     """
     h = hashlib.sha256()
     i = t.interaction.c
-    rows = c.execute(sa.select(i.id, i.public_id, i.conversation_id, i.kind, i.channel, i.direction, i.occurred_at, i.subject, i.hash).where(LIVE).order_by(i.public_id)).all()
+    rows = c.execute(
+        sa.select(
+            i.id, i.public_id, i.conversation_id, i.kind, i.channel, i.direction, i.occurred_at, i.subject, i.hash
+        )
+        .where(LIVE)
+        .order_by(i.public_id)
+    ).all()
     threads: dict[int, str] = {}
     for r in rows:
         threads.setdefault(r.conversation_id, r.public_id)
@@ -170,7 +183,9 @@ def state_hash(c: Connection) -> str:
     sources: dict[int, list[str]] = {}
     for part in chunks(ids):
         q = (
-            sa.select(t.participation.c.interaction_id, t.participation.c.role, t.identifier.c.scheme, t.identifier.c.value)
+            sa.select(
+                t.participation.c.interaction_id, t.participation.c.role, t.identifier.c.scheme, t.identifier.c.value
+            )
             .join(t.identifier, t.identifier.c.id == t.participation.c.identifier_id)
             .where(t.participation.c.interaction_id.in_(part))
             .distinct()
@@ -193,10 +208,18 @@ def state_hash(c: Connection) -> str:
         )  # fmt: skip
         h.update(repr(line).encode("utf-8", "surrogatepass"))
     groups: dict[int, list[str]] = {}
-    for party, scheme, value in c.execute(sa.select(t.identifier.c.party_id, t.identifier.c.scheme, t.identifier.c.value).where(t.identifier.c.scheme.in_(("email", "domain", "phone")))):
+    for party, scheme, value in c.execute(
+        sa.select(t.identifier.c.party_id, t.identifier.c.scheme, t.identifier.c.value).where(
+            t.identifier.c.scheme.in_(("email", "domain", "phone"))
+        )
+    ):
         groups.setdefault(party, []).append(f"{scheme}|{value}")
     h.update(repr(sorted(sorted(g) for g in groups.values())).encode("utf-8", "surrogatepass"))
-    written = c.execute(sa.select(t.remote.c.kind, t.remote.c.key, t.remote.c.hash).where(t.remote.c.remote_id != "").order_by(t.remote.c.kind, t.remote.c.key))
+    written = c.execute(
+        sa.select(t.remote.c.kind, t.remote.c.key, t.remote.c.hash)
+        .where(t.remote.c.remote_id != "")
+        .order_by(t.remote.c.kind, t.remote.c.key)
+    )
     for kind, key, digest in written:
         h.update(f"{kind}|{key}|{bytes(digest).hex() if digest else ''}\n".encode())
     return h.hexdigest()

@@ -26,7 +26,9 @@ def timeline(
     query = sa.select(k.interaction_id, k.occurred_at).where(k.party_id == pid)
     if before:
         at, _, iid = before.partition("-")
-        query = query.where(sa.tuple_(k.occurred_at, k.interaction_id) < sa.tuple_(sa.literal(int(at)), sa.literal(int(iid))))
+        query = query.where(
+            sa.tuple_(k.occurred_at, k.interaction_id) < sa.tuple_(sa.literal(int(at)), sa.literal(int(iid)))
+        )
     if channel:
         query = query.where(k.channel == channel)
     if direction:

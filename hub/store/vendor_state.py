@@ -30,9 +30,7 @@ class StoreLedger:
             statement = insert(c, budget).values(account=account, name=name, window_start=start, used=0)
             c.execute(statement.on_conflict_do_nothing())
             mine = sa.and_(budget.c.account == account, budget.c.name == name)
-            c.execute(
-                sa.update(budget).where(mine, budget.c.window_start < start).values(window_start=start, used=0)
-            )
+            c.execute(sa.update(budget).where(mine, budget.c.window_start < start).values(window_start=start, used=0))
             spend = sa.update(budget).where(mine, budget.c.used + units <= limit)
             return c.execute(spend.values(used=budget.c.used + units)).rowcount == 1
 

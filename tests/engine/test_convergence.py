@@ -47,7 +47,13 @@ class Estate(RuleBasedStateMachine):
             self.vendors[name].put_raw("mail", key, reject="unreadable")
             return
         letter = mail(
-            key, WRITERS[n % 3], [f"sam@{US}"], refs=KEYS[n - 1 : n] if n % 2 else (), text=text, minute=minute, labels=label
+            key,
+            WRITERS[n % 3],
+            [f"sam@{US}"],
+            refs=KEYS[n - 1 : n] if n % 2 else (),
+            text=text,
+            minute=minute,
+            labels=label,
         )
         self.vendors[name].mail(letter)
 
@@ -125,7 +131,9 @@ def test_a_quiet_hub_equals_one_synced_from_nothing(emptied: Callable[[], Store]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_policy_in_force_from_the_start_or_later_gives_the_same(emptied: Callable[[], Store], policy: dict[str, Any]) -> None:
+def test_a_policy_in_force_from_the_start_or_later_gives_the_same(
+    emptied: Callable[[], Store], policy: dict[str, Any]
+) -> None:
     vendors = {"a": Vendor(), "b": Vendor()}
     for n, key in enumerate(KEYS):
         for name in ("a", "b")[n % 2 :]:

@@ -24,7 +24,8 @@ from hub.api import (
 )
 from hub.engine import status as st
 from hub.landing import open_holds
-from hub.store import LeaseLost, Store, acquire, instant, micros, tables as t
+from hub.store import LeaseLost, Store, acquire, instant, micros
+from hub.store import tables as t
 
 
 def filled(n: int = 7, **more: Any) -> Vendor:
@@ -137,7 +138,12 @@ def test_a_crash_in_any_commit_changes_nothing_in_the_end(store: Store, nth: int
             vendor.delete("mail", "m01")
             vendor.mail(mail("m02", text="Edited"))
     world.sync()
-    assert sorted(e["text"] for e in world.timeline().values()) == ["Edited", "Text of m00", "Text of m03", "Text of m04"]
+    assert sorted(e["text"] for e in world.timeline().values()) == [
+        "Edited",
+        "Text of m00",
+        "Text of m03",
+        "Text of m04",
+    ]
     assert stream(world)["status"] == st.HEALTHY
     world.check()
 
@@ -218,7 +224,10 @@ def test_odd_characters_cost_at_most_their_record(store: Store, what: str, poiso
     run = world.run("a")
     bad = mail("bad", minute=1, **values)
     if what == "name":
-        people = (*bad.participants[1:], type(bad.participants[0])(identifier=bad.participants[0].identifier, role="from", name=poison))
+        people = (
+            *bad.participants[1:],
+            type(bad.participants[0])(identifier=bad.participants[0].identifier, role="from", name=poison),
+        )
         bad = mail("bad", minute=1, participants=people)
     run.connector.to_canonical = lambda stream, raw: [bad if raw.external_id == "bad" else mail(raw.external_id)]
     books = world.take(run, RawRecord("m1", b"1"), RawRecord("bad", b"2"), RawRecord("m2", b"3"))
@@ -258,7 +267,9 @@ def test_ids_named_and_not_given(store: Store) -> None:
     world = World(store, {"a": filled(2)})
     world.sync()
     run = world.run("a")
-    books = world.take(run, gaps=(Gap("x1", "too large"), Gap("x2", "forbidden"), Gap("x3", "gone"), Gap("m00", "forbidden")))
+    books = world.take(
+        run, gaps=(Gap("x1", "too large"), Gap("x2", "forbidden"), Gap("x3", "gone"), Gap("m00", "forbidden"))
+    )
     assert books.counts == {"failed": 3, "deleted": 1}
     assert dispositions(world) == {"m00": "new", "m01": "new", "x1": "failed", "x2": "failed"}
     assert len(world.timeline()) == 2
@@ -568,7 +579,9 @@ def test_a_new_own_domain_turns_direction_and_parties(store: Store) -> None:
     world.sync()
     fresh = [e["direction"] for e in world.timeline().values()]
     assert fresh == ["outbound"]
-    kinds = {name[0] for e in world.timeline().values() for name, *_ in e["links"] if "email:kim@ourco2.example" in name[2]}
+    kinds = {
+        name[0] for e in world.timeline().values() for name, *_ in e["links"] if "email:kim@ourco2.example" in name[2]
+    }
     assert kinds == {"own"}
 
 
@@ -593,11 +606,25 @@ def test_merged_contacts_are_one_person_and_the_absorbed_record_is_gone(store: S
     from hub.api import Identifier, Redirect
 
     vendor = filled(1)
-    vendor.put("parties", "1", Person(external_id="1", identifiers=(Identifier("acorn:contacts", "1"), Identifier("email", "ana@kestrel.example"))))
-    vendor.put("parties", "2", Person(external_id="2", identifiers=(Identifier("acorn:contacts", "2"), Identifier("email", "ana@home.example"))))
+    vendor.put(
+        "parties",
+        "1",
+        Person(
+            external_id="1", identifiers=(Identifier("acorn:contacts", "1"), Identifier("email", "ana@kestrel.example"))
+        ),
+    )
+    vendor.put(
+        "parties",
+        "2",
+        Person(
+            external_id="2", identifiers=(Identifier("acorn:contacts", "2"), Identifier("email", "ana@home.example"))
+        ),
+    )
     world = World(store, {"a": vendor})
     world.sync()
-    survivor = Person(external_id="1", identifiers=(Identifier("acorn:contacts", "1"), Identifier("email", "ana@kestrel.example")))
+    survivor = Person(
+        external_id="1", identifiers=(Identifier("acorn:contacts", "1"), Identifier("email", "ana@kestrel.example"))
+    )
     vendor.put("parties", "1", survivor, Redirect(external_id="2", into="1"))
     world.sync()
     owners = dict(world.all(sa.select(t.identifier.c.value, t.identifier.c.party_id)))

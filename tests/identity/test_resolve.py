@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from hub.api import Identifier, Organization, Person
 from hub.identity import Moved, Rules, Who, join_own, observe, resolve
 from hub.own import Own
-from hub.store import Store, tables as t
+from hub.store import Store
+from hub.store import tables as t
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 US = "ourco.example"
@@ -185,7 +186,9 @@ def test_a_record_that_lists_two_addresses_makes_them_one_person(book: Book) -> 
 
 def test_records_of_one_page_that_turn_out_to_be_one_person(book: Book) -> None:
     old = book.mail("ana@kestrel.example")["ana@kestrel.example"].party_id
-    book.take(person("1", "ana@new.example", fields={"city": "Porto"}), person("2", "ana@new.example", "ana@kestrel.example"))
+    book.take(
+        person("1", "ana@new.example", fields={"city": "Porto"}), person("2", "ana@new.example", "ana@kestrel.example")
+    )
     assert set(book.parties.values()) == {old}
     book.take(person("3", "bo@a.example"), person("4", "bo@b.example"), person("5", "bo@a.example", "bo@b.example"))
     assert len(set(book.parties.values())) == 1
@@ -404,9 +407,7 @@ def in_every_order(emptied: Any, scene: str) -> Iterator[Book]:
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_whatever_comes_first_the_people_are_the_same(
-    request: pytest.FixtureRequest, emptied: Any, scene: str
-) -> None:
+def test_whatever_comes_first_the_people_are_the_same(request: pytest.FixtureRequest, emptied: Any, scene: str) -> None:
     if scene == "one phone in two records":
         request.applymarker(pytest.mark.xfail(strict=True, reason="the first record to list a phone keeps it"))
     first, *others = (

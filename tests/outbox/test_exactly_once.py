@@ -44,13 +44,19 @@ def test_each_thing_stands_once_and_as_planned(emptied: Callable[[], Store], sto
             result = world.apply(plan.id)
             assert result.applied.failures == []
             after = record.held()
-            promised = {effect: sum(c[effect] for c in plan.counts.values()) for effect in ("create", "update", "delete")}
+            promised = {
+                effect: sum(c[effect] for c in plan.counts.values()) for effect in ("create", "update", "delete")
+            }
             assert sum(result.applied.done.values()) == plan.changes
             assert len(after.keys() - before.keys()) == promised["create"]
             assert len(before.keys() - after.keys()) == promised["delete"]
             assert all(after[key] == before[key] for key in after.keys() & before.keys())
             assert world.plan().changes == 0
-        shown = {public: e for public, e in world.timeline().items() if any(n[0] in {"person", "organization"} for n, *_ in e["links"])}
+        shown = {
+            public: e
+            for public, e in world.timeline().items()
+            if any(n[0] in {"person", "organization"} for n, *_ in e["links"])
+        }
         written = {record.objects[i][1]: record.objects[i][2].entity for i in record.held("interaction").values()}
         assert {k: e.text for k, e in written.items()} == {k: e["text"] for k, e in shown.items()}
 

@@ -22,7 +22,8 @@ from hub.api import (
 from hub.engine import push
 from hub.engine import status as st
 from hub.outbox import preview, read
-from hub.store import LeaseLost, Store, acquire, tables as t
+from hub.store import LeaseLost, Store, acquire
+from hub.store import tables as t
 
 
 def hub(store: Store, *letters: Interaction, **more: Any) -> World:
@@ -52,7 +53,9 @@ def pushed(world: World, kind: str = "interaction") -> dict[str, Any]:
     found = {}
     for remote_id in held.values():
         entity = sor(world).objects[remote_id][2].entity
-        found[getattr(entity, "subject", "") or getattr(entity, "name", "") or str(entity.identifiers[0].value)] = entity
+        found[getattr(entity, "subject", "") or getattr(entity, "name", "") or str(entity.identifiers[0].value)] = (
+            entity
+        )
     return found
 
 
@@ -146,6 +149,7 @@ def test_a_change_between_plan_and_apply_is_in_the_next_plan(store: Store) -> No
 
 def test_a_page_whose_clock_was_read_before_the_plan_but_committed_after_is_not_lost(store: Store) -> None:
     from acorn import body
+
     from hub.api import Page, RawRecord
     from hub.engine.page import take
 
@@ -171,8 +175,12 @@ def test_a_deletion_between_plan_and_apply_is_in_the_next_plan(store: Store) -> 
 
 def test_people_the_destination_has_already_are_used_not_made_again(store: Store) -> None:
     world = hub(store)
-    contact = Person(external_id="c77", identifiers=(Identifier("acorn:contacts", "c77"), Identifier("email", "ana@kestrel.example")))
-    company = Organization(external_id="c78", identifiers=(Identifier("acorn:companies", "c78"), Identifier("domain", "kestrel.example")))
+    contact = Person(
+        external_id="c77", identifiers=(Identifier("acorn:contacts", "c77"), Identifier("email", "ana@kestrel.example"))
+    )
+    company = Organization(
+        external_id="c78", identifiers=(Identifier("acorn:companies", "c78"), Identifier("domain", "kestrel.example"))
+    )
     sor(world).put("parties", "c77", contact)
     sor(world).put("parties", "c78", company)
     sor(world).objects["c77"] = ("person", "theirs", None)  # type: ignore[assignment]
@@ -203,7 +211,13 @@ def test_an_echo_is_no_change(store: Store) -> None:
     for key in sor(world).held("interaction"):
         sor(world).mail(mail(f"e-{key}", dedup_keys=(f"hub-key:{key}",), text="Their words"))
     for key, remote_id in sor(world).held("person").items():
-        sor(world).put("parties", remote_id, Person(external_id=remote_id, identifiers=(Identifier("acorn:contacts", remote_id), Identifier("hub-key", key))))
+        sor(world).put(
+            "parties",
+            remote_id,
+            Person(
+                external_id=remote_id, identifiers=(Identifier("acorn:contacts", remote_id), Identifier("hub-key", key))
+            ),
+        )
     result = world.sync("sor")
     assert sum(s.books.rules["duplicate:echo"] for s in result.streams) == 7
     assert world.plan().changes == 0
@@ -211,7 +225,12 @@ def test_an_echo_is_no_change(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("create", "people"), [("all", {"ana@kestrel.example", "bo@other.example", "cy@gmail.com"}), ("replied_to", {"ana@kestrel.example"}), ("none", set())]
+    ("create", "people"),
+    [
+        ("all", {"ana@kestrel.example", "bo@other.example", "cy@gmail.com"}),
+        ("replied_to", {"ana@kestrel.example"}),
+        ("none", set()),
+    ],
 )
 def test_who_becomes_a_contact(store: Store, create: str, people: set[str]) -> None:
     world = hub(store, contacts={"create": create})
@@ -229,7 +248,9 @@ def test_only_the_kinds_asked_for_are_pushed(store: Store) -> None:
 
 def test_interactions_without_contacts_are_filed_where_they_can_be(store: Store) -> None:
     world = hub(store, system_of_record={"push": ("interaction",)})
-    contact = Person(external_id="c77", identifiers=(Identifier("acorn:contacts", "c77"), Identifier("email", "ana@kestrel.example")))
+    contact = Person(
+        external_id="c77", identifiers=(Identifier("acorn:contacts", "c77"), Identifier("email", "ana@kestrel.example"))
+    )
     sor(world).put("parties", "c77", contact)
     sor(world).objects["c77"] = ("person", "theirs", None)  # type: ignore[assignment]
     world.sync("sor")
@@ -239,7 +260,9 @@ def test_interactions_without_contacts_are_filed_where_they_can_be(store: Store)
 
 
 def test_older_interactions_stay_out(store: Store) -> None:
-    world = hub(store, mail("old", minute=-60 * 24 * 30), mail("new"), system_of_record={"push_since": START.date().isoformat()})
+    world = hub(
+        store, mail("old", minute=-60 * 24 * 30), mail("new"), system_of_record={"push_since": START.date().isoformat()}
+    )
     world.settle()
     assert set(pushed(world)) == {"About new"}
 
@@ -270,7 +293,18 @@ def test_when_two_people_become_one_nothing_is_made_twice(store: Store) -> None:
     world = hub(store, mail("m1"), mail("m2", "ana@home.example", minute=1))
     world.settle()
     assert len(pushed(world, "person")) == 2
-    world.vendors["a"].put("parties", "7", Person(external_id="7", identifiers=(Identifier("acorn:contacts", "7"), Identifier("email", "ana@kestrel.example"), Identifier("email", "ana@home.example"))))
+    world.vendors["a"].put(
+        "parties",
+        "7",
+        Person(
+            external_id="7",
+            identifiers=(
+                Identifier("acorn:contacts", "7"),
+                Identifier("email", "ana@kestrel.example"),
+                Identifier("email", "ana@home.example"),
+            ),
+        ),
+    )
     world.sync("a")
     world.settle()
     assert len(pushed(world, "person")) == 2
@@ -345,7 +379,9 @@ def test_the_intent_is_on_disk_before_the_request_leaves(store: Store) -> None:
     sor(world).kill_push = ("before", 1)
     with pytest.raises(Killed):
         world.apply(plan.id)
-    states = world.all(sa.select(t.change.c.kind, t.change.c.state, sa.func.count()).group_by(t.change.c.kind, t.change.c.state))
+    states = world.all(
+        sa.select(t.change.c.kind, t.change.c.state, sa.func.count()).group_by(t.change.c.kind, t.change.c.state)
+    )
     assert sorted(states) == [("interaction", "due", 4), ("organization", "sent", 2), ("person", "due", 3)]
     assert world.one(sa.select(sa.func.count()).where(t.journal.c.answered_at.is_(None))) == 2
 
@@ -366,7 +402,11 @@ def test_killed_at_the_destination_and_started_again_each_thing_stands_once(stor
     world = world.restart()
     assert world.plan().id == plan.id
     assert world.apply(plan.id).applied.is_complete
-    assert {kind: len(sor(world).held(kind)) for kind in plan.counts} == {"interaction": 4, "person": 3, "organization": 2}
+    assert {kind: len(sor(world).held(kind)) for kind in plan.counts} == {
+        "interaction": 4,
+        "person": 3,
+        "organization": 2,
+    }
     assert world.plan().changes == 0
 
 
@@ -380,7 +420,11 @@ def test_killed_in_any_commit_each_thing_stands_once(store: Store, nth: int) -> 
     except Killed:
         world = world.restart()
         world.settle()
-    assert {kind: len(sor(world).held(kind)) for kind in plan.counts} == {"interaction": 4, "person": 3, "organization": 2}
+    assert {kind: len(sor(world).held(kind)) for kind in plan.counts} == {
+        "interaction": 4,
+        "person": 3,
+        "organization": 2,
+    }
     assert world.plan().changes == 0
 
 
@@ -411,7 +455,9 @@ def test_a_destination_that_stays_away_is_tried_a_few_times_and_then_left_for_la
     ("error", "status", "code"),
     [(RateLimited("slow", retry_after_s=60), st.WAITING, st.PARTLY), (AuthError("revoked"), st.RECONNECT, st.REAUTH)],
 )
-def test_trouble_at_the_destination_has_a_status_and_loses_nothing(store: Store, error: Exception, status: str, code: int) -> None:
+def test_trouble_at_the_destination_has_a_status_and_loses_nothing(
+    store: Store, error: Exception, status: str, code: int
+) -> None:
     world = hub(store)
     plan = world.plan()
     sor(world).push_trouble = [None, error]
@@ -424,7 +470,14 @@ def test_trouble_at_the_destination_has_a_status_and_loses_nothing(store: Store,
 def test_a_refused_object_strands_what_hangs_on_it_and_is_tried_again_in_the_next_plan(store: Store) -> None:
     world = hub(store)
     plan = world.plan()
-    [key] = [k for (k,) in world.all(sa.select(t.party.c.public_id).join(t.identifier, t.identifier.c.party_id == t.party.c.id).where(t.identifier.c.value == "cy@gmail.com"))]
+    [key] = [
+        k
+        for (k,) in world.all(
+            sa.select(t.party.c.public_id)
+            .join(t.identifier, t.identifier.c.party_id == t.party.c.id)
+            .where(t.identifier.c.value == "cy@gmail.com")
+        )
+    ]
     sor(world).refuse = {key: "the address is on our block list"}
     result = world.apply(plan.id)
     assert (result.status, result.exit_code) == (st.DEGRADED, st.PARTLY)
@@ -451,7 +504,15 @@ def test_one_worker_applies_at_a_time_and_one_that_lost_its_lease_records_nothin
     world.clock.advance(61)
     from hub import outbox
 
-    stale = outbox.Run(store, world.engine.connector("sor"), world.engine._row("sor")["id"], world.clock, "outbox:sor", fence, push.LEASE_TTL)
+    stale = outbox.Run(
+        store,
+        world.engine.connector("sor"),
+        world.engine._row("sor")["id"],
+        world.clock,
+        "outbox:sor",
+        fence,
+        push.LEASE_TTL,
+    )
     world.apply(plan.id)
     count = len(sor(world).log)
     with store.write() as c:

@@ -56,7 +56,12 @@ def histories(draw: st.DrawFn) -> list[list[Delivery]]:
 
 
 def deliver(store: Store, pages: list[list[Delivery]]) -> dict[str, dict[str, Any]]:
-    world = World(store, {"a": Vendor(), "b": Vendor()}, own={"domains": [US], "lists": [f"help@{US}"]}, capture={"internal": "keep"})
+    world = World(
+        store,
+        {"a": Vendor(), "b": Vendor()},
+        own={"domains": [US], "lists": [f"help@{US}"]},
+        capture={"internal": "keep"},
+    )
     runs = {name: world.run(name) for name in ("a", "b")}
     for page in pages:
         world.take(runs[page[0].source], *(RawRecord(d.letter.external_id, body(d.letter)) for d in page))

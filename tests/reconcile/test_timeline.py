@@ -13,7 +13,8 @@ from world import START, US, World, mail, timeline, who
 
 from hub.api import Attachment, Identifier, Interaction, Organization, Person, RawRecord
 from hub.landing import Books
-from hub.store import Store, micros, tables as t
+from hub.store import Store, micros
+from hub.store import tables as t
 
 
 class Desk:
@@ -160,7 +161,12 @@ def test_copies_of_one_mail_become_one_entry_with_the_people_of_both(fresh: Call
     orders = in_every_order(fresh, [lambda d: d.take("a", one), lambda d: d.take("b", two)])
     assert orders[0] == orders[1]
     [entry] = orders[0].values()
-    assert {v for _, _, v in entry["people"]} == {"ana@kestrel.example", f"sam@{US}", "bo@kestrel.example", "cy@kestrel.example"}
+    assert {v for _, _, v in entry["people"]} == {
+        "ana@kestrel.example",
+        f"sam@{US}",
+        "bo@kestrel.example",
+        "cy@kestrel.example",
+    }
     assert {(connection, ext) for connection, _, ext, _ in entry["sources"]} == {("a", "m1"), ("b", "m1")}
 
 
@@ -180,9 +186,7 @@ def test_copies_in_one_page(desk: Desk) -> None:
 
 def test_content_is_the_lowest_ranked_sources_whatever_came_first(fresh: Callable[[], Desk]) -> None:
     versions = [mail("m1", text=f"Version {i}", minute=i) for i in range(3)]
-    copies = [
-        msgspec.structs.replace(m, external_id=f"x{i}") for i, m in enumerate(versions)
-    ]
+    copies = [msgspec.structs.replace(m, external_id=f"x{i}") for i, m in enumerate(versions)]
     orders = in_every_order(fresh, [lambda d, c=c, s=s: d.take(s, c) for c, s in zip(copies, "aba", strict=True)])
     assert all(o == orders[0] for o in orders)
     assert [e["text"] for e in orders[0].values()] == ["Version 0"]
@@ -224,7 +228,9 @@ def test_a_record_that_shares_a_key_with_two_joins_them(fresh: Callable[[], Desk
     assert all(o == orders[0] for o in orders)
 
 
-@pytest.mark.xfail(strict=True, reason="the first copy's keys name the entry; copies with further keys do not rename it")
+@pytest.mark.xfail(
+    strict=True, reason="the first copy's keys name the entry; copies with further keys do not rename it"
+)
 def test_the_public_id_is_the_same_whichever_copy_comes_first(fresh: Callable[[], Desk]) -> None:
     less, more = mail("1", dedup_keys=("k:2",)), mail("2", dedup_keys=("k:1", "k:2"))
     orders = in_every_order(fresh, [lambda d: d.take("a", less), lambda d: d.take("b", more)])
@@ -239,7 +245,13 @@ def test_without_a_shared_key_two_records_stay_two(desk: Desk) -> None:
 
 def test_very_long_keys_and_texts(desk: Desk) -> None:
     long = "message-id:<" + "x" * 3000 + ">"
-    values = {"dedup_keys": (long,), "thread_refs": (long,), "subject": "s" * 5000, "text": "é" * 100_000, "zone": "z" * 99}
+    values = {
+        "dedup_keys": (long,),
+        "thread_refs": (long,),
+        "subject": "s" * 5000,
+        "text": "é" * 100_000,
+        "zone": "z" * 99,
+    }
     desk.take("a", mail("m1", body="b" * 300_000, **values))
     desk.take("b", mail("m1", body="b" * 300_000, **values))
     assert desk.only["text"] == "é" * 100_000
@@ -285,7 +297,9 @@ def test_gone_and_back_through_the_other_source(desk: Desk) -> None:
 def echo(desk: Desk, ext: str = "e1", **more: Any) -> Interaction:
     """What we wrote of the only entry, as the tool hands it back: its own words, its own people."""
     [key] = desk.world.timeline()
-    return mail(ext, "bot@tool.example", ["other@elsewhere.example"], text="Rewritten", dedup_keys=(f"hub-key:{key}",), **more)
+    return mail(
+        ext, "bot@tool.example", ["other@elsewhere.example"], text="Rewritten", dedup_keys=(f"hub-key:{key}",), **more
+    )
 
 
 def test_our_own_write_coming_back_is_a_source_that_says_nothing(desk: Desk) -> None:
@@ -398,7 +412,9 @@ def test_when_a_record_makes_two_people_one_their_timelines_become_one(desk: Des
 
 def test_when_a_person_gets_a_company_their_timeline_is_the_companys_too(desk: Desk) -> None:
     desk.take("a", mail("m1", "ana@gmail.com"))
-    company = Organization(external_id="c1", identifiers=(Identifier("acorn:companies", "c1"), Identifier("domain", "kestrel.example")))
+    company = Organization(
+        external_id="c1", identifiers=(Identifier("acorn:companies", "c1"), Identifier("domain", "kestrel.example"))
+    )
     desk.party("b", company)
     desk.party("b", card("7", "ana@gmail.com", organizations=(Identifier("acorn:companies", "c1"),)))
     assert "organization" in {name[0] for name, *_ in desk.only["links"]}
@@ -425,7 +441,13 @@ def test_when_a_user_of_a_tool_turns_out_to_be_ours_direction_follows(store: Sto
 
 
 def test_volume_is_kept_by_week_channel_and_direction(desk: Desk) -> None:
-    desk.take("a", mail("m1"), mail("m2", minute=8 * 24 * 60), mail("m3", f"sam@{US}", ["ana@kestrel.example"]), mail("c", channel="phone"))
+    desk.take(
+        "a",
+        mail("m1"),
+        mail("m2", minute=8 * 24 * 60),
+        mail("m3", f"sam@{US}", ["ana@kestrel.example"]),
+        mail("c", channel="phone"),
+    )
     v, ana = t.volume.c, sa.select(t.party.c.id).where(t.party.c.kind == "person").scalar_subquery()
     rows = desk.world.all(sa.select(v.week, v.channel, v.direction, v.count).where(v.party_id == ana).order_by(*v))
     monday = 20759  # days since 1970 of 2026-11-02

@@ -13,8 +13,27 @@ from typing import Any, ClassVar
 import msgspec
 
 from hub.api import (
-    Census, Change, Connector, ConnectorSettings, CursorExpired, Entity, Found, Interaction, JournalEntry, Manifest,
-    Page, Permission, PermissionMatrix, Pull, RawRecord, Receipt, RecordRejected, Stream, Transient, Window, canonical,
+    Census,
+    Change,
+    Connector,
+    ConnectorSettings,
+    CursorExpired,
+    Entity,
+    Found,
+    Interaction,
+    JournalEntry,
+    Manifest,
+    Page,
+    Permission,
+    PermissionMatrix,
+    Pull,
+    RawRecord,
+    Receipt,
+    RecordRejected,
+    Stream,
+    Transient,
+    Window,
+    canonical,
 )  # fmt: skip
 
 
@@ -223,11 +242,15 @@ class Acorn(Connector[AcornSettings]):
             assert link.remote_id in vendor.objects, f"{change.kind} {change.key} hangs on {link}, which is not there"
         if change.op == "delete":
             before = vendor.objects.pop(change.remote_id, None)
-            return Receipt(key=change.key, outcome="deleted", remote_id=change.remote_id, before=vendor.remember(before))
+            return Receipt(
+                key=change.key, outcome="deleted", remote_id=change.remote_id, before=vendor.remember(before)
+            )
         if change.remote_id:
             before = vendor.objects[change.remote_id]
             vendor.objects[change.remote_id] = (change.kind, change.key, change)
-            return Receipt(key=change.key, outcome="updated", remote_id=change.remote_id, before=vendor.remember(before))
+            return Receipt(
+                key=change.key, outcome="updated", remote_id=change.remote_id, before=vendor.remember(before)
+            )
         remote_id = f"o{len(vendor.log)}"
         vendor.objects[remote_id] = (change.kind, change.key, change)
         return Receipt(key=change.key, outcome="created", remote_id=remote_id)

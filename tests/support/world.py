@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from acorn import VENDORS, Acorn, Killed, Vendor
 from sqlalchemy.engine import Connection
 
-from hub import outbox, settings as config
+from hub import outbox
+from hub import settings as config
 from hub.api import FakeClock, Identifier, Interaction, Page, Participation, RawRecord, Role
 from hub.engine import Engine, SyncResult, push
 from hub.engine.page import StreamRun, take
