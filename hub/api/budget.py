@@ -114,6 +114,13 @@ class Budgeter:
                 )
             await self._clock.sleep(wait + 0.01)
 
+    def close(self) -> None:
+        """Give back what was taken and not spent in the windows still running."""
+        for b in self._budgets:
+            start, held = self._purse.pop(b.name, (None, 0))
+            if held and start == _window_start(self._clock.now(), b.window):
+                self._ledger.take(self.account, b.name, start, -held, b.units_per_window)
+
     def block(self, seconds: float, budget: str | None = None) -> datetime:
         """The vendor refused: nobody spends for `seconds`. Returns the instant."""
         until = self._clock.now() + timedelta(seconds=seconds)

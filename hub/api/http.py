@@ -153,6 +153,7 @@ class Http:
         return self._client
 
     async def aclose(self) -> None:
+        self.budget.close()
         if self._client is not None:
             await self._client.aclose()
             self._client = None

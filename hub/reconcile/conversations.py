@@ -20,7 +20,7 @@ def assign(c: Connection, refs: Mapping[int, Sequence[str]], current: Mapping[in
     refs: each interaction's references. current: conversations of interactions already stored.
     """
     wanted = sorted({ref[:512] for own in refs.values() for ref in own})
-    known: dict[str, int] = {ref: conv for ref, conv in c.execute(_KNOWN, {"values": wanted})}  # noqa: C416
+    known: dict[str, int] = {ref: conv for ref, conv in c.execute(_KNOWN, {"values": wanted})}
     parent: dict[object, object] = {}
 
     def find(node: object) -> object:

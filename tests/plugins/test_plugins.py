@@ -1,7 +1,5 @@
 """Finding and isolating plugins, with distributions made on the spot and found by their real entry points."""
 
-# ruff: noqa: E501 - reasons stand here as they appear, a line each
-
 import sys
 from collections.abc import Callable
 from pathlib import Path
