@@ -25,6 +25,10 @@ SOURCES = ["gmail", "hubspot-contacts", "mailfile", "bulletin-messages"]
 ACCOUNTS = ["gmail", "hubspot-contacts", "bulletin-messages"]  # for what concerns all of an account's streams at once
 
 
+# Settled after two; the evidence scripts run a hundred.
+CYCLES = 20
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """In memory where the machine has a folder there: it is the commits that take the time."""
@@ -351,7 +355,7 @@ async def test_w6_killed_between_the_write_and_the_note_of_it(make: Make, monkey
     assert set(crm.written().values()) == {1}
 
 
-async def test_w7_a_hundred_cycles_of_pull_and_push_are_quiet(make: Make) -> None:
+async def test_w7_cycles_of_pull_and_push_are_quiet(make: Make) -> None:
     hub, crm = two_way(make)
     hub.rig.populate(4)
     await hub.sync()
@@ -362,7 +366,7 @@ async def test_w7_a_hundred_cycles_of_pull_and_push_are_quiet(make: Make) -> Non
         await hub.sync()
         await hub.sync(of="crm")
     state = crm.remote_state()
-    for cycle in range(100):
+    for cycle in range(CYCLES):
         advanced(hub)
         mail = await hub.sync()
         back = await hub.sync(of="crm")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -55,12 +56,12 @@ def dispositions(world: World) -> dict[str, str]:
 def test_everything_arrives_and_the_next_run_has_nothing_to_do(store: Store) -> None:
     vendor = filled()
     world = World(store, {"a": vendor})
-    first = world.sync()
+    first = world.sync(streams=["mail", "parties"])
     assert (first.status, first.exit_code) == (st.HEALTHY, st.OK)
     assert first.streams[0].books.counts == {"new": 7}
     assert len(world.timeline()) == 7
     before, vendor.requests = world.timeline(), 0
-    second = world.sync(census=False)
+    second = world.sync(census=False, streams=["mail", "parties"])
     assert second.streams[0].books.seen == 0
     assert vendor.requests == 2  # one per stream
     assert world.timeline() == before
@@ -120,32 +121,28 @@ def test_each_page_commits_its_cursor_with_its_records(store: Store) -> None:
     world.check()
 
 
-@pytest.mark.parametrize("nth", range(1, 16))
-def test_a_crash_in_any_commit_changes_nothing_in_the_end(store: Store, nth: int) -> None:
-    vendor = filled(5)
-    world = World(store, {"a": vendor})
-    try:
-        with crash_in_commit(store, nth):
-            world.sync()
-            vendor.delete("mail", "m01")
-            vendor.mail(mail("m02", text="Edited"))
-            world.sync()
-    except Killed:
-        world = world.restart()
-        if "m01" in vendor.feeds["mail"].records:
-            world.sync()
+def test_a_crash_in_any_commit_changes_nothing_in_the_end(emptied: Callable[[], Store], store: Store) -> None:
+    for nth in range(1, 16) if store.is_sqlite else (2, 6, 11):
+        vendor = filled(5)
+        world = World(emptied(), {"a": vendor})
+        try:
+            with crash_in_commit(store, nth):
+                world.sync()
+                vendor.delete("mail", "m01")
+                vendor.mail(mail("m02", text="Edited"))
+                world.sync()
+        except Killed:
             world = world.restart()
-            vendor.delete("mail", "m01")
-            vendor.mail(mail("m02", text="Edited"))
-    world.sync()
-    assert sorted(e["text"] for e in world.timeline().values()) == [
-        "Edited",
-        "Text of m00",
-        "Text of m03",
-        "Text of m04",
-    ]
-    assert stream(world)["status"] == st.HEALTHY
-    world.check()
+            if "m01" in vendor.feeds["mail"].records:
+                world.sync()
+                world = world.restart()
+                vendor.delete("mail", "m01")
+                vendor.mail(mail("m02", text="Edited"))
+        world.sync()
+        texts = sorted(e["text"] for e in world.timeline().values())
+        assert texts == ["Edited", "Text of m00", "Text of m03", "Text of m04"], nth
+        assert stream(world)["status"] == st.HEALTHY
+        world.check()
 
 
 def test_one_worker_per_connection(store: Store) -> None:

@@ -11,14 +11,10 @@ from tests.faults.killing import Point, survive
 
 BATCH = "/batch/gmail/v1"
 UPSERT = "/crm/v3/objects/{}/batch/upsert"
-LINKS = "/crm/v4/associations/emails/contacts/batch/associate/default"
 POINTS = (
-    Point(("gmail", "asked", "POST", BATCH), 1),  # before the first page
     Point(("gmail", "answered", "POST", BATCH), 2, later_s=0.02),  # while a page is being stored
-    Point(("hubspot", "done", "POST", UPSERT.format("companies")), 1),  # written there, the answer never read
     Point(("hubspot", "answered", "POST", UPSERT.format("contacts")), 1, later_s=0.003),  # while the answer is noted
-    Point(("hubspot", "done", "POST", UPSERT.format("emails")), 1),
-    Point(("hubspot", "asked", "POST", LINKS), 2),  # written, some of it not linked
+    Point(("hubspot", "done", "POST", UPSERT.format("emails")), 1),  # written there, the answer never read
 )
 STREAMS = ("owners", "contacts", "companies", "emails")
 

@@ -28,7 +28,7 @@ def carry_out(vendor: Vendor, edit: tuple[Any, ...]) -> None:
 
 
 def test_each_thing_stands_once_and_as_planned(emptied: Callable[[], Store], store: Store) -> None:
-    @settings(max_examples=12 if store.is_sqlite else 3)
+    @settings(max_examples=6 if store.is_sqlite else 3)
     @given(st.lists(st.lists(edits, min_size=1, max_size=4), min_size=1, max_size=3), st.sampled_from([0, 2, 3]))
     def any_estate(rounds: list[list[Any]], drop_every: int) -> None:
         source, record = Vendor(), Vendor(drop_every=drop_every)

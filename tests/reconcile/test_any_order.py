@@ -98,7 +98,7 @@ def differences(found: dict[str, Any], expected: dict[str, Any]) -> dict[str, An
 
 
 def test_the_timeline_does_not_depend_on_how_things_arrive(emptied: Callable[[], Store], store: Store) -> None:
-    @settings(max_examples=25 if store.is_sqlite else 5)
+    @settings(max_examples=12 if store.is_sqlite else 5)
     @given(histories())
     def any_history(pages: list[list[Delivery]]) -> None:
         found = deliver(emptied(), pages)

@@ -69,10 +69,11 @@ class World:
     # --- syncing --------------------------------------------------------------------------------------------------
 
     def sync(self, *names: str, **kwargs: Any) -> SyncResult:
-        """Sync these connections (default: all); the last result."""
+        """Sync these connections (default: all) with those of their streams that hold anything; the last result."""
         result = None
         for name in names or self.engine.names():
-            result = asyncio.run(self.engine.sync(name, **kwargs))
+            used = [stream for stream, feed in self.vendors[name].feeds.items() if feed.log]
+            result = asyncio.run(self.engine.sync(name, **{"streams": used or ["mail"], **kwargs}))
             assert all(s.books.is_balanced for s in result.streams), [s.books for s in result.streams]
         assert result is not None
         return result
