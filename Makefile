@@ -40,7 +40,7 @@ bench: install
 	@$(BIN)/python -m benchmarks
 
 lock:
-	uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	uv pip compile --universal --generate-hashes --no-annotate --no-header \
 	  --python-version 3.11 --extra test pyproject.toml -o requirements.lock
 
 clean:

@@ -171,9 +171,10 @@ def _known_ids(c: Connection, connection_id: int, keys: set[tuple[str, str]]) ->
         query = sa.select(t.party.c.id, t.party.c.public_id, t.party.c.kind).where(t.party.c.public_id.in_(names))
         found |= remote_ids(c, connection_id, [_Named(*row) for row in c.execute(query)])
         ours = sa.select(t.remote.c.kind, t.remote.c.key, t.remote.c.remote_id).where(
-            t.remote.c.connection_id == connection_id, t.remote.c.key.in_(names), t.remote.c.remote_id != ""
-        )
-        found.update({(k, key): rid for k, key, rid in c.execute(ours) if (k, key) not in found})
+            t.remote.c.connection_id == connection_id, t.remote.c.key.in_(names), t.remote.c.remote_id != "",
+            t.remote.c.kind.not_in(("person", "organization")),
+        )  # fmt: skip
+        found.update({(k, key): rid for k, key, rid in c.execute(ours)})
     return found
 
 

@@ -279,7 +279,10 @@ def _parties(c: Connection, scope: Scope, parties: dict[int, _Party], orgs: dict
 
 
 def remote_ids(c: Connection, connection_id: int, parties: Sequence[Any]) -> dict[tuple[str, str], str]:
-    """(kind, key) -> id at the destination: what we wrote there, and what its own records say is the same party."""
+    """(kind, key) -> id at the destination: what we wrote there, and what its own records say is the same party.
+
+    An object of ours that somebody deleted there is not there, though we wrote it.
+    """
     found: dict[tuple[str, str], str] = {}
     by_id = {p.id: p for p in parties}
     for part in chunks([p.key for p in parties]):
@@ -288,17 +291,20 @@ def remote_ids(c: Connection, connection_id: int, parties: Sequence[Any]) -> dic
         )
         found.update({(kind, key): rid for kind, key, rid in c.execute(query)})
     joined = (
-        sa.select(t.observation.c.party_id, t.record.c.external_id)
+        sa.select(t.observation.c.party_id, t.record.c.external_id, t.record.c.gone_at)
         .join(t.record, t.record.c.id == t.observation.c.record_id)
         .join(t.stream, t.stream.c.id == t.record.c.stream_id)
-        .where(t.stream.c.connection_id == connection_id, t.record.c.gone_at.is_(None))
-        .order_by(t.record.c.id.desc())
+        .where(t.stream.c.connection_id == connection_id)
+        .order_by(t.record.c.gone_at.is_(None), t.record.c.id.desc())  # what is gone first, then the newest
     )
     for part in chunks(list(by_id)):
-        for party_id, external_id in c.execute(joined.where(t.observation.c.party_id.in_(part))):
+        for party_id, external_id, gone_at in c.execute(joined.where(t.observation.c.party_id.in_(part))):
             p = by_id[party_id]
-            kind = "organization" if p.kind == "organization" else "person"
-            found[kind, p.key] = external_id
+            named = ("organization" if p.kind == "organization" else "person", p.key)
+            if gone_at is None:
+                found[named] = external_id
+            elif found.get(named) == external_id:
+                del found[named]
     return found
 
 

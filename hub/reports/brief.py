@@ -214,7 +214,8 @@ def _coverage(c: Connection) -> dict[str, Any]:
             sa.func.sum(t.census.c.at_source), sa.func.sum(t.census.c.held), sa.func.min(t.census.c.taken_at)
         ).join(newest, newest.c.id == t.census.c.id)
     ).one()
+    at_source, held = int(at_source or 0), int(held or 0)  # PostgreSQL adds whole numbers up to decimals
     return {
-        "at_source": int(at_source or 0), "held": int(held or 0), "taken_at": instant_or_none(taken),
+        "at_source": at_source, "held": held, "taken_at": instant_or_none(taken),
         "percent": round(100.0 * held / at_source, 2) if at_source else None,
     }  # fmt: skip

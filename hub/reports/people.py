@@ -13,17 +13,26 @@ from hub.store import tables as t
 def find(c: Connection, text: str, limit: int = 10) -> list[dict[str, Any]]:
     """Parties whose public id, address or name matches `text`: exact ones first, then by name and address part."""
     wanted = text.strip().lower()
+    if not wanted:
+        return []
     ids: list[int] = []
+    # A party that was joined to another one has nothing left that points at it.
+    stands = sa.or_(
+        sa.exists().where(t.identifier.c.party_id == t.party.c.id),
+        sa.exists().where(t.observation.c.party_id == t.party.c.id),
+    )
     exact = sa.select(t.party.c.id).where(
-        sa.or_(t.party.c.public_id == wanted, sa.func.lower(t.party.c.name) == wanted)
+        sa.or_(t.party.c.public_id == wanted, sa.func.lower(t.party.c.name) == wanted), stands
     )
     by_identifier = sa.select(t.identifier.c.party_id).where(t.identifier.c.value == wanted)
-    like = f"%{wanted.replace('%', '').replace('_', chr(92) + '_')}%"
-    loose = sa.select(t.party.c.id).where(sa.func.lower(t.party.c.name).like(like, escape="\\")).limit(200)
-    loose_id = sa.select(t.identifier.c.party_id).where(t.identifier.c.value.like(like, escape="\\")).limit(200)
+    name = sa.func.lower(t.party.c.name)
+    loose = sa.select(t.party.c.id).where(name.contains(wanted, autoescape=True), stands).limit(200)
+    loose_id = (
+        sa.select(t.identifier.c.party_id).where(t.identifier.c.value.contains(wanted, autoescape=True)).limit(200)
+    )
     for query in (by_identifier, exact):
         ids += [i for i in c.execute(query).scalars() if i not in ids]
-    if not ids and wanted:
+    if not ids:
         for query in (loose, loose_id):
             ids += [i for i in c.execute(query).scalars() if i not in ids]
     found = list(describe(c, ids).values())

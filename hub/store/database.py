@@ -92,6 +92,10 @@ class Store:
         self.engine.dispose()
 
 
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _sqlite(url: sa.URL) -> Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +111,7 @@ def _sqlite(url: sa.URL) -> Engine:
         ):  # fmt: skip
             cursor.execute(f"pragma {pragma}")
         cursor.close()
+        raw.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows only ASCII
 
     @event.listens_for(engine, "begin")
     def _begin(c: Connection) -> None:

@@ -90,12 +90,18 @@ class PostgresCluster:
         if self._as_user:
             os.chown(self.folder, self._as_user["user"], self._as_user["group"])
         data = self.folder / "data"
-        initdb = [
-            str(self._programs / "initdb"), "-D", str(data), "-U", "hub", "-A", "trust", "-E", "UTF8",
-            "--locale", "C", "--no-sync", "--no-instructions",
-        ]  # fmt: skip
-        made = subprocess.run(initdb, capture_output=True, cwd=self.folder, check=False, **self._as_user)  # noqa: S603
-        if made.returncode:
+        for letters in (
+            "C.UTF-8",
+            "C",
+        ):  # as a real database, one that knows letters beyond ASCII, where the system does
+            initdb = [
+                str(self._programs / "initdb"), "-D", str(data), "-U", "hub", "-A", "trust", "-E", "UTF8",
+                "--locale", "C", "--lc-ctype", letters, "--no-sync", "--no-instructions",
+            ]  # fmt: skip
+            made = subprocess.run(initdb, capture_output=True, cwd=self.folder, check=False, **self._as_user)  # noqa: S603
+            if made.returncode == 0:
+                break
+        else:
             raise RuntimeError(f"initdb failed: {made.stderr.decode(errors='replace')[-2000:]}")
         server = [str(self._programs / "postgres"), "-D", str(data), "-k", str(self.folder)]
         server += [word for name, value in _FAST.items() for word in ("-c", f"{name}={value}")]

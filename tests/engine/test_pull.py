@@ -275,6 +275,19 @@ def test_ids_named_and_not_given(store: Store) -> None:
     world.check()
 
 
+def test_a_record_we_let_go_of_and_the_listing_names_again_comes_back_whole(store: Store) -> None:
+    world = World(store, {"a": filled(2)})
+    world.sync()
+    run = world.run("a")
+    world.take(run, gone=("m00",))
+    world.take(run, also_seen=("m00", "m01", "never held"), is_full=True)
+    gone = world.all(
+        sa.select(t.record.c.disposition, t.record.c.gone_at.is_not(None)).where(t.record.c.external_id == "m00")
+    )
+    assert gone in ([("deleted", True)], [("new", False)])
+    assert len(world.timeline()) == (1 if gone[0][1] else 2)
+
+
 def test_what_a_full_listing_names_but_does_not_give_is_not_taken_for_missing(store: Store) -> None:
     vendor = filled(2)
     world = World(store, {"a": vendor})

@@ -312,6 +312,29 @@ def test_when_two_people_become_one_nothing_is_made_twice(store: Store) -> None:
     assert world.plan().changes == 0
 
 
+def test_a_contact_somebody_deleted_at_the_destination_is_not_hung_upon(store: Store) -> None:
+    world = hub(store)
+    world.settle()
+    for key, remote_id in sor(world).held("person").items():
+        echo = (Identifier("acorn:contacts", remote_id), Identifier("hub-key", key))
+        sor(world).put("parties", remote_id, Person(external_id=remote_id, identifiers=echo))
+    world.sync("sor")
+    [key] = [
+        k
+        for k, i in sor(world).held("person").items()
+        if sor(world).objects[i][2].entity.identifiers[0].value == "ana@kestrel.example"
+    ]
+    dead = sor(world).held("person")[key]
+    del sor(world).objects[dead]
+    sor(world).delete("parties", dead)
+    world.sync("sor")
+    world.vendors["a"].mail(mail("m9", minute=9))
+    world.sync("a")
+    results = world.settle()
+    assert all(r.status == st.HEALTHY for r in results), results
+    assert "About m9" in pushed(world)
+
+
 # --- plans as things ----------------------------------------------------------------------------------------------
 
 

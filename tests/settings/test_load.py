@@ -117,7 +117,7 @@ def test_any_text_by_reference(read: Callable[..., Settings], folder: Path) -> N
 
 def test_file_variant_of_a_variable(read: Callable[..., Settings], folder: Path) -> None:
     (folder / "url").write_text("postgresql://u:pw@db/hub\n")
-    settings = read('[hub]\ndatabase = "sqlite:////srv/hub.db"\n', {"HUB_HUB__DATABASE_FILE": "url"})
+    settings = read('[hub]\ndatabase = "sqlite:////data/hub.db"\n', {"HUB_HUB__DATABASE_FILE": "url"})
     assert settings.hub.database_url == "postgresql://u:pw@db/hub"
 
 
