@@ -377,7 +377,8 @@ def _named(run: StreamRun, c: Connection, page: Page, books: Books, now: datetim
     """Ids without records: seen again, gone at the vendor, or named and not given."""
     if page.also_seen:
         known = landing.held(c, run.stream_id, page.also_seen)
-        landing.touch(c, [h.id for h in known.values()], run.sweep, micros(now))
+        # One we let go of has nothing kept that could stand again: the census names it, and it is read whole.
+        landing.touch(c, [h.id for h in known.values() if not h.is_gone], run.sweep, micros(now))
         books.seen += len(known)
         books.enter("unchanged", "", len(known))
     if page.gone:
