@@ -5,6 +5,7 @@ a whole worker; each test finds them empty.
 """
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,10 +15,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from hub.store import Store, tables
+from hub.store import Store
 from hub.testing.databases import PostgresCluster, postgresql_programs
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+from emptying import empty
 
 ABSENT = "PostgreSQL is not installed: no initdb in /usr/lib/postgresql/*/bin or on the PATH"
 
@@ -45,9 +48,22 @@ def postgres() -> Iterator[PostgresCluster]:
 @pytest.fixture(scope="session")
 def sqlite_folder() -> Iterator[Path]:
     """A folder for SQLite files, in memory where the system has such: a test must not wait for a disk."""
-    memory = "/dev/shm"
-    with tempfile.TemporaryDirectory(prefix="hub-", dir=memory if os.access(memory, os.W_OK) else None) as folder:
+    base = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())
+    for left in base.glob("hub-tests-*-*"):  # by runs that were killed
+        if not _is_running(int(left.name.split("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"hub-tests-{os.getpid()}-", dir=base) as folder:
         yield Path(folder)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -65,22 +81,18 @@ def _postgresql_store(postgres: PostgresCluster) -> Iterator[Store]:
     store.close()
 
 
-_EMPTY = [f"delete from {table.name}" for table in reversed(tables.metadata.sorted_tables)]
-
-
-def empty(store: Store) -> None:
-    """Take every row out, so that the next test (or example) starts afresh."""
-    with store.write() as c:
-        for statement in _EMPTY if store.is_sqlite else ["; ".join(_EMPTY)]:
-            c.exec_driver_sql(statement)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest) -> Store:
-    """An open, empty store on each database."""
+def kept_store(request: pytest.FixtureRequest) -> Store:
+    """An open store on each database, as the test before left it: for a scene that many tests only look at."""
     found: Store = request.getfixturevalue(f"_{request.param}_store")
-    empty(found)
     return found
+
+
+@pytest.fixture
+def store(kept_store: Store) -> Store:
+    """An open, empty store on each database."""
+    empty(kept_store)
+    return kept_store
 
 
 @pytest.fixture
@@ -110,8 +122,10 @@ def database_url(request: pytest.FixtureRequest, sqlite_folder: Path) -> Iterato
     cluster.sql(f"drop database {name} with (force)")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say it loudly when half of the tests on databases did not run."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Say it loudly, as the last word, when half of the tests on databases did not run."""
+    yield
     skipped = [r for r in terminalreporter.stats.get("skipped", []) if ABSENT in str(r.longrepr)]
     if skipped:
         text = f"POSTGRESQL TESTS SKIPPED: {len(skipped)} tests ran on SQLite only. {ABSENT}"

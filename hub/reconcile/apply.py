@@ -18,7 +18,7 @@ from hub.reconcile import shape
 from hub.reconcile.conversations import assign
 from hub.reconcile.links import insert_new, relink
 from hub.reconcile.shape import Mapped
-from hub.store import add, add_ids, among, change, chunks, micros, pack, put
+from hub.store import add, add_ids, among, change, chunks, micros, pack, put, squeeze
 from hub.store import tables as t
 
 
@@ -31,6 +31,7 @@ class Outcome:
     what: str
 
 
+SHORT_TEXT = 1000  # bytes
 BESIDE = ("direction", "zone", "owner_identifier_id", "is_metadata_only")
 
 
@@ -243,14 +244,12 @@ def _write_content(c: Connection, entries: list[_Entry]) -> None:
 
 
 def _packed(entity: Interaction) -> tuple[str, bytes, bytes | None]:
-    """(codec, text, body or None): both in one codec, which both must bear."""
+    """(codec, text, body or None), both in one codec. Short texts stay plain: their raw form is kept compressed."""
     text = entity.text.encode("utf-8", "surrogatepass")
-    codec, small = pack(text)
     if not entity.body:
-        return codec, small, None
-    body = entity.body.encode("utf-8", "surrogatepass")
-    body_codec, small_body = pack(body) if codec != "plain" else ("plain", body)
-    return (codec, small, small_body) if body_codec == codec else ("plain", text, body)
+        return *pack(text, SHORT_TEXT), None
+    codec, body = pack(entity.body.encode("utf-8", "surrogatepass"), SHORT_TEXT)
+    return codec, text if codec == "plain" else squeeze(text), body
 
 
 def _write_sources(

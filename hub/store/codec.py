@@ -9,7 +9,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
 _WEEK_ZERO = 4  # 1970-01-05 was a Monday
 _SMALL = 1 << 13
-_WORTH_IT = 1000  # below, half a kilobyte of disk costs more CPU than all that is done with the record in the database
 DAY_US = 86_400_000_000
 
 
@@ -32,18 +31,22 @@ def week_of(us: int) -> int:
     return int((day - _WEEK_ZERO) // 7 * 7 + _WEEK_ZERO)
 
 
-def pack(data: bytes) -> tuple[str, bytes]:
-    """(codec, bytes): compressed where that pays."""
-    if len(data) > _WORTH_IT:
-        # A record fits into a small window; the default one makes zlib clear a quarter of a megabyte for each.
-        if len(data) <= _SMALL:
-            packer = zlib.compressobj(1, zlib.DEFLATED, 13, 6)
-            small = packer.compress(data) + packer.flush()
-        else:
-            small = zlib.compress(data, 1)
+def pack(data: bytes, above: int = 200) -> tuple[str, bytes]:
+    """(codec, bytes): compressed where that pays; never at or below `above` bytes."""
+    if len(data) > above:
+        small = squeeze(data)
         if len(small) < len(data):
             return "zlib", small
     return "plain", data
+
+
+def squeeze(data: bytes) -> bytes:
+    """As codec "zlib", whether that makes it smaller or not."""
+    if len(data) > _SMALL:
+        return zlib.compress(data, 1)
+    # A record fits into a small window; the default one makes zlib clear a quarter of a megabyte for each.
+    packer = zlib.compressobj(1, zlib.DEFLATED, 13, 6)
+    return packer.compress(data) + packer.flush()
 
 
 def unpack(codec: str, data: bytes) -> bytes:

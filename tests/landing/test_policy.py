@@ -15,7 +15,7 @@ COLLEAGUES = {"sender": f"kim@{US}", "to": (f"sam@{US}",)}
 
 
 def policy(**rules: Any) -> CapturePolicy:
-    sets = {k: frozenset(v) if isinstance(v, set) else v for k, v in rules.items()}
+    sets: dict[str, Any] = {k: frozenset(v) if isinstance(v, set) else v for k, v in rules.items()}
     return CapturePolicy(own=OWN, **sets)
 
 

@@ -57,7 +57,9 @@ def test_each_thing_stands_once_and_as_planned(emptied: Callable[[], Store], sto
             for public, e in world.timeline().items()
             if any(n[0] in {"person", "organization"} for n, *_ in e["links"])
         }
-        written = {record.objects[i][1]: record.objects[i][2].entity for i in record.held("interaction").values()}
+        written: dict[str, Any] = {
+            record.objects[i][1]: record.objects[i][2].entity for i in record.held("interaction").values()
+        }
         assert {k: e.text for k, e in written.items()} == {k: e["text"] for k, e in shown.items()}
 
     any_estate()

@@ -22,6 +22,7 @@ from hub.api import (
 )
 from hub.engine import push
 from hub.engine import status as st
+from hub.engine.engine import LEASE_TTL
 from hub.outbox import preview, read
 from hub.store import LeaseLost, Store, acquire
 from hub.store import tables as t
@@ -53,7 +54,7 @@ def pushed(world: World, kind: str = "interaction") -> dict[str, Any]:
     held = sor(world).held(kind)
     found = {}
     for remote_id in held.values():
-        entity = sor(world).objects[remote_id][2].entity
+        entity: Any = sor(world).objects[remote_id][2].entity
         found[getattr(entity, "subject", "") or getattr(entity, "name", "") or str(entity.identifiers[0].value)] = (
             entity
         )
@@ -276,7 +277,7 @@ def test_nobody_to_file_it_under(store: Store) -> None:
 
 def test_two_sources_that_name_a_person_differently_settle(store: Store) -> None:
     source, other = Vendor(), Vendor()
-    people = {"participants": (who("ana@kestrel.example", "from", "Ana R."), who(f"sam@{US}", "to"))}
+    people: dict[str, Any] = {"participants": (who("ana@kestrel.example", "from", "Ana R."), who(f"sam@{US}", "to"))}
     source.mail(mail("m1", **people))
     other.mail(mail("m1", participants=(who("ana@kestrel.example", "from", "Ruiz, Ana"), who(f"sam@{US}", "to"))))
     world = World(store, {"a": source, "b": other, "sor": Vendor()}, sor="sor")
@@ -319,12 +320,7 @@ def test_a_contact_somebody_deleted_at_the_destination_is_not_hung_upon(store: S
         echo = (Identifier("acorn:contacts", remote_id), Identifier("hub-key", key))
         sor(world).put("parties", remote_id, Person(external_id=remote_id, identifiers=echo))
     world.sync("sor")
-    [key] = [
-        k
-        for k, i in sor(world).held("person").items()
-        if sor(world).objects[i][2].entity.identifiers[0].value == "ana@kestrel.example"
-    ]
-    dead = sor(world).held("person")[key]
+    dead = sor(world).held("person")[pushed(world, "person")["ana@kestrel.example"].external_id]
     del sor(world).objects[dead]
     sor(world).delete("parties", dead)
     world.sync("sor")
@@ -517,7 +513,7 @@ def test_a_refused_object_strands_what_hangs_on_it_and_is_tried_again_in_the_nex
 def test_one_worker_applies_at_a_time_and_one_that_lost_its_lease_records_nothing(store: Store) -> None:
     world = hub(store)
     plan = world.plan()
-    fence = acquire(store, "outbox:sor", "elsewhere:1:x", world.clock.now(), push.LEASE_TTL)
+    fence = acquire(store, "outbox:sor", "elsewhere:1:x", world.clock.now(), LEASE_TTL)
     assert fence
     assert "another worker" in world.apply(plan.id).detail
     assert sor(world).log == []
@@ -531,7 +527,7 @@ def test_one_worker_applies_at_a_time_and_one_that_lost_its_lease_records_nothin
         world.clock,
         "outbox:sor",
         fence,
-        push.LEASE_TTL,
+        LEASE_TTL,
     )
     world.apply(plan.id)
     count = len(sor(world).log)

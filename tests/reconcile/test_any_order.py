@@ -90,7 +90,7 @@ def differences(found: dict[str, Any], expected: dict[str, Any]) -> dict[str, An
     """What of which entry differs: (found, expected)."""
     nothing: dict[str, Any] = {}
     return {
-        (public, what): (found.get(public, nothing).get(what), expected.get(public, nothing).get(what))
+        f"{public} {what}": (found.get(public, nothing).get(what), expected.get(public, nothing).get(what))
         for public in found.keys() | expected.keys()
         for what in found.get(public, nothing).keys() | expected.get(public, nothing).keys()
         if found.get(public, nothing).get(what) != expected.get(public, nothing).get(what)

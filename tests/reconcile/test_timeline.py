@@ -67,6 +67,15 @@ def in_every_order(fresh: Callable[[], Desk], steps: Sequence[Callable[[Desk], o
     return found
 
 
+def takes(*steps: tuple[Any, ...]) -> list[Callable[[Desk], object]]:
+    """Steps that each deliver a page: (source, letter, ...)."""
+
+    def step(source: str, *letters: Interaction) -> Callable[[Desk], object]:
+        return lambda desk: desk.take(source, *letters)
+
+    return [step(*given) for given in steps]
+
+
 # --- one interaction ----------------------------------------------------------------------------------------------
 
 
@@ -105,7 +114,7 @@ def test_a_source_that_knows_the_direction_is_believed(desk: Desk) -> None:
 
 def test_a_meeting_of_a_whole_day_starts_its_day_and_one_without_time_takes_its_change(desk: Desk) -> None:
     changed = datetime(2026, 3, 1, 8, tzinfo=UTC)
-    meeting = {"kind": "meeting", "channel": "calendar", "occurred_at": None}
+    meeting: dict[str, Any] = {"kind": "meeting", "channel": "calendar", "occurred_at": None}
     desk.take("a", mail("d", all_day=date(2026, 5, 4), **meeting), mail("c", changed_at=changed, **meeting))
     times = [e["occurred_at"] for e in desk.entries]
     assert times == [micros(changed), micros(datetime(2026, 5, 4, tzinfo=UTC))]
@@ -187,7 +196,7 @@ def test_copies_in_one_page(desk: Desk) -> None:
 def test_content_is_the_lowest_ranked_sources_whatever_came_first(fresh: Callable[[], Desk]) -> None:
     versions = [mail("m1", text=f"Version {i}", minute=i) for i in range(3)]
     copies = [msgspec.structs.replace(m, external_id=f"x{i}") for i, m in enumerate(versions)]
-    orders = in_every_order(fresh, [lambda d, c=c, s=s: d.take(s, c) for c, s in zip(copies, "aba", strict=True)])
+    orders = in_every_order(fresh, takes(*zip("aba", copies, strict=True)))
     assert all(o == orders[0] for o in orders)
     assert [e["text"] for e in orders[0].values()] == ["Version 0"]
 
@@ -223,7 +232,7 @@ def test_a_record_that_changes_its_message_id_to_anothers_joins_it(desk: Desk) -
 def test_a_record_that_shares_a_key_with_two_joins_them(fresh: Callable[[], Desk]) -> None:
     one, two = mail("1", dedup_keys=("k:1",)), mail("2", dedup_keys=("k:2",), minute=1)
     both = mail("3", dedup_keys=("k:1", "k:2"), minute=2)
-    orders = in_every_order(fresh, [lambda d, m=m: d.take("a", m) for m in (one, two, both)])
+    orders = in_every_order(fresh, takes(("a", one), ("a", two), ("a", both)))
     assert [len(o) for o in orders] == [1] * 6
     assert all(o == orders[0] for o in orders)
 
@@ -245,7 +254,7 @@ def test_without_a_shared_key_two_records_stay_two(desk: Desk) -> None:
 
 def test_very_long_keys_and_texts(desk: Desk) -> None:
     long = "message-id:<" + "x" * 3000 + ">"
-    values = {
+    values: dict[str, Any] = {
         "dedup_keys": (long,),
         "thread_refs": (long,),
         "subject": "s" * 5000,
@@ -356,7 +365,7 @@ def test_an_echo_of_what_we_never_knew_is_not_on_the_timeline(desk: Desk, key: s
 
 def test_answers_join_whatever_the_order_and_though_the_parent_is_missing(fresh: Callable[[], Desk]) -> None:
     thread = [mail("m2", refs=("m1",)), mail("m3", refs=("m1",), minute=1), mail("m4", refs=("m3",), minute=2)]
-    orders = in_every_order(fresh, [lambda d, m=m: d.take("a", m, mail("m9", minute=3)) for m in thread])
+    orders = in_every_order(fresh, takes(*(("a", m, mail("m9", minute=3)) for m in thread)))
     assert all(o == orders[0] for o in orders)
     assert sorted(len(e["thread"]) for e in orders[0].values()) == [1, 3, 3, 3]
 

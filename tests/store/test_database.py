@@ -54,6 +54,10 @@ def shape(inspector: sa.Inspector) -> dict[str, Any]:
     return found
 
 
+def rows(c: sa.Connection, query: Any) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in c.execute(query)]
+
+
 def test_the_migrations_build_exactly_the_tables_of_the_code(database_url: str) -> None:
     store = Store.open(database_url)
     migrated = shape(sa.inspect(store.engine))
@@ -148,7 +152,7 @@ def test_a_unit_of_work_is_kept_whole_or_not_at_all(store: Store) -> None:
         put(c, tables.meta, [{"key": "a", "value": "2"}, {"key": "b", "value": "2"}])
         raise ZeroDivisionError
     with store.read() as c:
-        assert c.execute(sa.select(tables.meta)).all() == [("a", "1")]
+        assert rows(c, sa.select(tables.meta)) == [("a", "1")]
 
 
 def test_a_reader_sees_one_state_while_others_write(store: Store) -> None:
@@ -195,7 +199,7 @@ def test_put_replaces_but_for_what_is_kept(store: Store) -> None:
         put(c, tables.budget, [])
         put(c, tables.budget, [row])
         put(c, tables.budget, [{**row, "window_start": 2, "used": 2, "blocked_until": 9}], keep=("used",))
-        assert c.execute(sa.select(tables.budget)).all() == [("a", "n", 2, 1, 9)]
+        assert rows(c, sa.select(tables.budget)) == [("a", "n", 2, 1, 9)]
 
 
 def test_add_leaves_what_is_there_and_ids_come_in_order(store: Store) -> None:
@@ -205,12 +209,12 @@ def test_add_leaves_what_is_there_and_ids_come_in_order(store: Store) -> None:
     with store.write() as c:
         assert add_ids(c, tables.party, []) == []
         ids = add_ids(c, tables.party, [party(i) for i in range(1500)])
-        known = dict(c.execute(sa.select(tables.party.c.id, tables.party.c.public_id)).all())
+        known: dict[Any, Any] = dict(rows(c, sa.select(tables.party.c.id, tables.party.c.public_id)))
         assert [known[i] for i in ids] == [f"p{i}" for i in range(1500)]
         add(c, tables.meta, [])
         add(c, tables.meta, [{"key": "a", "value": "1"}])
         add(c, tables.meta, [{"key": "a", "value": "2"}, {"key": "b", "value": "2"}])
-        assert c.execute(sa.select(tables.meta).order_by(tables.meta.c.key)).all() == [("a", "1"), ("b", "2")]
+        assert rows(c, sa.select(tables.meta).order_by(tables.meta.c.key)) == [("a", "1"), ("b", "2")]
 
 
 def test_the_rollup_adds_and_takes_away(store: Store) -> None:
@@ -219,8 +223,8 @@ def test_the_rollup_adds_and_takes_away(store: Store) -> None:
         bump_volume(c, {})
         bump_volume(c, {(1, 4, "email", "inbound"): 2, (1, 4, "phone", "inbound"): 0})
         bump_volume(c, {(1, 4, "email", "inbound"): -1, (2, 4, "email", "outbound"): 1})
-        rows = c.execute(sa.select(v.party_id, v.channel, v.count).order_by(v.party_id)).all()
-    assert rows == [(1, "email", 1), (2, "email", 1)]
+        found = rows(c, sa.select(v.party_id, v.channel, v.count).order_by(v.party_id))
+    assert found == [(1, "email", 1), (2, "email", 1)]
 
 
 # --- values -------------------------------------------------------------------------------------------------------

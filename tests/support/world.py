@@ -1,9 +1,11 @@
 """A small hub over Acorn accounts, and its state in words that do not depend on ids, order or time of arrival."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import sqlalchemy as sa
 from acorn import VENDORS, Acorn, Killed, Vendor
@@ -57,7 +59,9 @@ class World:
         connections = {
             name: {"connector": "acorn", "settings": {"account": name}, **sections.pop(name, {})} for name in vendors
         }
-        self.settings = config.Settings(connections=connections, system_of_record=record, **sections)
+        self.settings = config.Settings.model_validate(
+            {"connections": connections, "system_of_record": record, **sections}
+        )
         registry = Registry(connectors={"acorn": Acorn})
         self.engine = Engine(self.settings, store, registry, clock=self.clock)
 
@@ -105,7 +109,7 @@ class World:
 
     def settle(self) -> list[push.PushResult]:
         """Plan and apply until nothing is due any more."""
-        done = []
+        done: list[push.PushResult] = []
         for _ in range(6):
             plan = self.plan()
             if not plan.id:
@@ -239,17 +243,15 @@ def check(c: Connection) -> None:
         assert '"is_balanced":true' in run.books.replace(" ", ""), run
 
 
-def crash_in_commit(store: Store, nth: int) -> Iterable[None]:
+def crash_in_commit(store: Store, nth: int) -> AbstractContextManager[None]:
     """Context manager: the nth unit of work of `store` from now dies at its end, and is rolled back."""
-    from contextlib import contextmanager
-    from unittest.mock import patch
 
     @contextmanager
-    def armed() -> Any:
+    def armed() -> Iterator[None]:
         left, write = [nth], store.write
 
         @contextmanager
-        def dying() -> Any:
+        def dying() -> Iterator[Connection]:
             with write() as c:
                 yield c
                 left[0] -= 1
@@ -259,4 +261,4 @@ def crash_in_commit(store: Store, nth: int) -> Iterable[None]:
         with patch.object(store, "write", dying):
             yield
 
-    return armed()  # type: ignore[no-any-return]
+    return armed()
