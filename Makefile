@@ -6,6 +6,10 @@ STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 WORKERS ?= 2
 
+# Compile once for all commands and workers, and not into the source tree.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
+
 .PHONY: help install demo test lint bench lock clean
 
 help:
@@ -28,7 +32,7 @@ demo: install
 	@$(BIN)/ihub demo $(if $(SERVE),--serve)
 
 test: install lint
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(PYTEST)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST)
 
 lint: install
 	@$(BIN)/ruff check --quiet .

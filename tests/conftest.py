@@ -11,9 +11,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from hub.store import Store
 from hub.testing.databases import PostgresCluster, postgresql_programs
@@ -120,6 +122,18 @@ def database_url(request: pytest.FixtureRequest, sqlite_folder: Path) -> Iterato
     cluster.sql(f"create database {name}")
     yield cluster.url(name)
     cluster.sql(f"drop database {name} with (force)")
+
+
+class _ByFile(LoadScopeScheduling):
+    """A file's tests run in one worker, which makes what they share once; so do all tests of the command line."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/cli" if file.startswith("tests/cli/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

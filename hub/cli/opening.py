@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hub import SETTINGS_FILES
 from hub.cli.output import Screen
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def load_settings(args: argparse.Namespace, *, may_be_new: bool = False) -> "Set
     env = dict(os.environ)
     if args.data_dir:
         env["HUB_HUB__DATA_DIR"] = str(Path(args.data_dir).expanduser().absolute())
-    has_file = bool(args.config or env.get("HUB_CONFIG")) or any(Path(f).is_file() for f in config.DEFAULT_FILES)
+    has_file = bool(args.config or env.get("HUB_CONFIG")) or any(Path(f).is_file() for f in SETTINGS_FILES)
     if not has_file:
         env.setdefault("HUB_HUB__DATA_DIR", str(Path("data").absolute()))
     found = config.load(args.config, env)

@@ -3,13 +3,13 @@
 import argparse
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hub.cli import DRIFT, OK, PARTLY, REAUTH
 from hub.cli.opening import combined, no_connections, opened, ordered
 from hub.cli.output import STATUS_STYLES, Screen
-from hub.cli.text import clean, number, plural
+from hub.cli.text import books, clean, number, plural
 
 if TYPE_CHECKING:
     from hub.engine import Engine, StreamResult, SyncResult
@@ -172,16 +172,6 @@ def _show_stream(screen: Screen, s: "StreamResult", longest: int) -> None:
         screen.text(f"left out by rule: {left_out}", "dim", longest + 4)
     if s.detail:
         screen.text(s.detail, "yellow", longest + 4)
-
-
-def books(seen: int, counts: Mapping[str, Any]) -> str:
-    """ "512 seen = 480 new + 32 excluded"."""
-    from hub.landing import DISPOSITIONS
-
-    if not seen:
-        return "nothing new"
-    parts = [f"{number(counts[name])} {name}" for name in DISPOSITIONS if counts.get(name)]
-    return f"{number(seen)} seen = {' + '.join(parts)}"
 
 
 def _what_next(engine: "Engine", screen: Screen, code: int) -> None:

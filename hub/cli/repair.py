@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hub.cli import OK, PARTLY
 from hub.cli.opening import no_connections, opened, ordered
 from hub.cli.output import Screen
-from hub.cli.pulling import books
-from hub.cli.text import clean, moment, number, plural
+from hub.cli.text import books, clean, moment, number, plural
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -75,7 +74,7 @@ def run_replay(args: argparse.Namespace, screen: Screen) -> int:
 async def replay(engine: "Engine", name: str, *, only_failed: bool) -> list[dict[str, Any]]:
     """Replay all streams of a connection that hold records, under its lease."""
     from hub.engine.replay import replay as replay_stream
-    from hub.engine.status import CATCHING_UP, HEALTHY
+    from hub.status import CATCHING_UP, HEALTHY
 
     connector = engine.connector(name)
     row = engine._row(name)

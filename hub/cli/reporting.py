@@ -1,15 +1,19 @@
 """`ihub health`, `report` and `state-hash`: read-only questions over everything."""
 
 import argparse
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hub import status as st
 from hub.cli import OK
-from hub.cli.opening import no_connections, now, opened, remembered
+from hub.cli.glance import glance
+from hub.cli.opening import no_connections, opened, remembered
 from hub.cli.output import STATUS_STYLES, Screen
-from hub.cli.pulling import books
-from hub.cli.text import ago, clean, day, listed, moment, number
+from hub.cli.text import ago, books, clean, day, listed, moment, number
+from hub.health import health
 
 # What only the status page says; to the exit code they are no trouble.
 _NO_TROUBLE = {"new": "paused", "waiting-until": "waiting-until"}
@@ -33,23 +37,29 @@ def args_report(p: argparse.ArgumentParser) -> None:
 
 
 def run_health(args: argparse.Namespace, screen: Screen) -> int:
-    from hub import reports
+    at = datetime.now(UTC)
+    with glance(args) as seen:
+        if seen:
+            screen.zone = seen.zone
+            found = _found(partial(health, seen.ask), seen.names, seen.imports, at)
+    if seen is None:
+        from hub import reports
 
-    with opened(args, screen) as engine:
-        imports = [r.name for r in remembered(engine) if r.name not in engine.names()]
-        with engine.store.read() as c:
-            found = reports.health(c, engine.names(), now(engine))
-            found["imports"] = reports.health(c, imports, now(engine))["connections"] if imports else []
-        code = exit_code(found)
-        screen.emit({"exit_code": code, **found})
-        show_health(screen, found, now(engine))
-        return code
+        with opened(args, screen) as engine, engine.store.read() as c:
+            imports = [r.name for r in remembered(engine) if r.name not in engine.names()]
+            found = _found(partial(reports.health, c), engine.names(), imports, at)
+    code = exit_code(found)
+    screen.emit({"exit_code": code, **found})
+    show_health(screen, found, at)
+    return code
+
+
+def _found(ask: Callable[..., dict[str, Any]], names: list[str], imports: list[str], at: datetime) -> dict[str, Any]:
+    return {**ask(names, at), "imports": ask(imports, at)["connections"] if imports else []}
 
 
 def exit_code(found: dict[str, Any]) -> int:
     """0 fine, 1 everything is broken, 3 some of it, 4 sign in again, 5 drift: a hold, or records missing here."""
-    from hub.engine import status as st
-
     words = [s["status"] for c in found["connections"] for s in c["streams"]]
     counts = [s["census"] for c in found["connections"] for s in c["streams"] if s["census"]]
     is_short = any(count["missing"] > sum(count["explained"].values()) for count in counts)

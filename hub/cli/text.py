@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 
 # Control characters, and marks that turn the direction of text round: a subject must not steer the terminal.
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
@@ -106,6 +108,16 @@ def listed(counts: dict[str, int], empty: str = "none") -> str:
     """ "email 31, phone 2", the largest first."""
     shown = [f"{clean(k)} {number(n)}" for k, n in sorted(counts.items(), key=lambda kv: -kv[1]) if n]
     return ", ".join(shown) or empty
+
+
+def books(seen: int, counts: Mapping[str, Any]) -> str:
+    """ "512 seen = 480 new + 32 excluded"."""
+    from hub.landing import DISPOSITIONS
+
+    if not seen:
+        return "nothing new"
+    parts = [f"{number(counts[name])} {name}" for name in DISPOSITIONS if counts.get(name)]
+    return f"{number(seen)} seen = {' + '.join(parts)}"
 
 
 def moment(at: datetime | None, zone: tzinfo, with_zone: bool = True) -> str:

@@ -20,8 +20,8 @@ import sqlalchemy as sa
 
 from hub import identity, reconcile
 from hub import settings as config
+from hub import status as st
 from hub.api import AuthError, Clock, ConfigError, Connector, HubError, PermissionMatrix, Services, Transient
-from hub.engine import status as st
 from hub.engine.page import StreamRun
 from hub.engine.pull import StreamResult, confirm_gone, end_run, pull_stream
 from hub.landing import Brake, CapturePolicy, held, resolve_hold

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub import landing
+from hub import status as st
 from hub.api import (
     AuthError,
     Clock,
@@ -24,7 +25,6 @@ from hub.api import (
     Window,
 )  # fmt: skip
 from hub.engine import issues
-from hub.engine import status as st
 from hub.engine.page import StreamRun, delete, take
 from hub.landing import Books, Brake
 from hub.store import LeaseLost, chunks, instant, instant_or_none, micros

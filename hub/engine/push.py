@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub import outbox
+from hub import status as st
 from hub.api import AuthError, ConfigError, HubError, RateLimited
-from hub.engine import status as st
 from hub.engine.engine import LEASE_TTL, Engine
 from hub.outbox import Applied, Plan
 from hub.store import LeaseLost, micros

@@ -5,8 +5,9 @@ In: a connection that only reads. Out: plain dicts and lists, ready for JSON; in
 
 from hub.reports.brief import brief
 from hub.reports.explain import explain
-from hub.reports.health import health, quarantine
+from hub.reports.health import health
 from hub.reports.people import find
+from hub.reports.quarantine import quarantine
 from hub.reports.summary import person as person_facts
 from hub.reports.summary import state_hash, summary, top
 from hub.reports.timeline import timeline

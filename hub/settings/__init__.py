@@ -18,12 +18,12 @@ from hub.settings.model import (
     SystemOfRecord,
 )  # fmt: skip
 from hub.settings.problems import Problem, Source
-from hub.settings.reading import DEFAULT_FILES, connector_settings, find_problems, load
+from hub.settings.reading import connector_settings, find_problems, load
 from hub.settings.schedule import Cron, Schedule, parse_cron, parse_span
 from hub.settings.words import Refused, did_you_mean
 
 __all__ = [
-    "DEFAULT_FILES", "MASK", "Capture", "Connection", "Contacts", "Cron", "Hub", "Identity", "Own", "Problem",
+    "MASK", "Capture", "Connection", "Contacts", "Cron", "Hub", "Identity", "Own", "Problem",
     "Refused", "Schedule", "Scheduling", "Settings", "Source", "SystemOfRecord", "connector_settings",
     "did_you_mean", "find_problems", "load", "parse_cron", "parse_span",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 
+from hub import SETTINGS_FILES
 from hub.settings.fields import PASSWORD
 from hub.settings.locate import KeyPath, locate
 from hub.settings.model import Connection, Hub, Settings
@@ -18,7 +19,6 @@ from hub.settings.resolve import Resolver
 from hub.settings.syntax import syntax_problem
 from hub.settings.words import did_you_mean, dotted
 
-DEFAULT_FILES = ("config/hub.toml", "hub.toml")
 PREFIX = "HUB_"
 M = TypeVar("M", bound=BaseModel)
 
@@ -59,7 +59,7 @@ def _load(path: str | Path | None, env: Mapping[str, str] | None) -> tuple[Setti
     if isinstance(file, Problem):
         return None, [file]
     if file is None and not variables:
-        message = f"there is no configuration; looked for {' and '.join(f'./{f}' for f in DEFAULT_FILES)}"
+        message = f"there is no configuration; looked for {' and '.join(f'./{f}' for f in SETTINGS_FILES)}"
         fix = "run `ihub init` to write a commented one, or name a file with --config or HUB_CONFIG"
         return None, [Problem("settings", "", message, fix)]
     data, places, problem = _read(file) if file else ({}, {}, None)
@@ -94,7 +94,7 @@ def _find(path: str | Path | None, env: Mapping[str, str]) -> Path | Problem | N
     """The file to read; None when none was named and none is in the usual places."""
     named = path or env.get("HUB_CONFIG")
     if not named:
-        return next((Path(name) for name in DEFAULT_FILES if Path(name).is_file()), None)
+        return next((Path(name) for name in SETTINGS_FILES if Path(name).is_file()), None)
     file = Path(named).expanduser()
     if file.is_file():
         return file

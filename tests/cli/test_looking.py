@@ -102,6 +102,14 @@ def test_health_is_worst_first_and_says_how_each_stream_does(synced) -> None:
     assert document["as_of"].endswith("Z")
 
 
+def test_health_at_a_glance_tells_what_the_opened_hub_tells(synced, monkeypatch: pytest.MonkeyPatch) -> None:
+    glanced = synced("health", "--json").json
+    monkeypatch.setenv("HUB_HUB__LOG_LEVEL", "info")  # a variable: settings are read in full, the hub is opened
+    opened = synced("health", "--json").json
+    assert opened.pop("as_of") >= glanced.pop("as_of")
+    assert opened == glanced
+
+
 def test_report_summary_with_people(synced, company: Company, tmp_path) -> None:
     hero, other = company.hero.person.address, company.hero.organization.people[1].address
     (tmp_path / "people.txt").write_text(f"# the second one\n{other}\n\n")

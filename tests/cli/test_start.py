@@ -31,6 +31,12 @@ def test_a_commands_help_needs_no_engine() -> None:
     assert loaded.isdisjoint({"sqlalchemy", "httpx", "pydantic", "prefect", "hub.engine", "hub.settings", "hub.api"})
 
 
+def test_health_needs_no_engine_either(synced) -> None:
+    loaded = _modules(QUIETLY.format(["health"]))
+    assert "hub.health" in loaded
+    assert loaded.isdisjoint({"sqlalchemy", "httpx", "pydantic", "prefect", "asyncio", "hub.engine", "hub.settings"})
+
+
 def _cpu(*args: str) -> float:
     """CPU seconds of a Python process, the best of several."""
     best = float("inf")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from world import US, World, crash_in_commit, mail
 
-from hub.engine import status
+from hub import status
 from hub.store import Store
 
 NAMES = st.sampled_from(["a", "b"])

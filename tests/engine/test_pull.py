@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from acorn import Killed, Vendor
 from world import START, US, World, crash_in_commit, mail, who
 
+from hub import status as st
 from hub.api import (
     Attachment,
     AuthError,
@@ -23,7 +24,6 @@ from hub.api import (
     ScopeError,
     Transient,
 )
-from hub.engine import status as st
 from hub.landing import open_holds
 from hub.store import LeaseLost, Store, acquire, instant, micros
 from hub.store import tables as t

@@ -20,7 +20,7 @@ from hub.flows import ServeError
 
 from .conftest import Result, Serving, SmallEngine
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.slow
 
 
 def test_a_scheduled_run_calls_the_engine(serving: Serving) -> None:

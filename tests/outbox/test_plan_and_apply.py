@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from acorn import Killed, Vendor
 from world import START, US, World, crash_in_commit, mail, who
 
+from hub import status as st
 from hub.api import (
     AuthError,
     ConfigError,
@@ -21,7 +22,6 @@ from hub.api import (
     Transient,
 )
 from hub.engine import push
-from hub.engine import status as st
 from hub.engine.engine import LEASE_TTL
 from hub.outbox import preview, read
 from hub.store import LeaseLost, Store, acquire
