@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hub import settings
-from hub.cli.demo import TOKEN, _configure, _fill
+from hub.cli import stage
 from hub.demo import Company
 from hub.engine import Engine
-from hub.plugins import load
 
 _TOOLS: list[subprocess.Popen[str]] = []
 
@@ -27,16 +26,14 @@ def _company() -> Company:
 
 
 def tools() -> None:
-    """Serve the company's mailboxes and CRM until standard input closes."""
-    registry = load()
-    with registry.emulator("gmail")().serve() as gmail, registry.emulator("hubspot")(token=TOKEN).serve() as hubspot:
-        _fill(_company(), gmail, hubspot)
-        print(json.dumps({"gmail": gmail.url, "hubspot": hubspot.url}), flush=True)
+    """Serve the company's tools until standard input closes."""
+    with stage.tools(_company()) as running:
+        print(json.dumps({name: tool.url for name, tool in running.items()}), flush=True)
         sys.stdin.read()
 
 
 def engine(connections: int, period_s: float, data_dir: Path) -> Any:
-    """An engine with the company's five connections, due every `period_s` seconds, delivering on its own."""
+    """An engine with the company's ten connections, due every `period_s` seconds, delivering on its own."""
     child = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.demo_engine"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env=os.environ,
@@ -44,7 +41,7 @@ def engine(connections: int, period_s: float, data_dir: Path) -> Any:
     _TOOLS.append(child)
     urls = json.loads((child.stdout and child.stdout.readline()) or "{}")
     data_dir.mkdir(parents=True, exist_ok=True)
-    path = _configure(data_dir, _company(), urls["gmail"], urls["hubspot"])
+    path = stage.configure(data_dir, _company(), urls)
     text = path.read_text("utf-8").replace("[system_of_record]\n", '[system_of_record]\napprove = "auto"\n')
     path.write_text(f'{text}\n[schedule]\nevery = "{int(period_s)} seconds"\n', "utf-8")
     return Engine.open(settings.load(path))

@@ -6,10 +6,12 @@ becomes a row that says so; it never stops the others. Nothing of a plugin runs 
 
 import importlib
 import inspect
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of `ihub connectors`. `problem` is "" for a connector that can be used."""
+    """One line of `ihub connectors`. `problem` is "" for a connector that can be used.
+
+    level: bronze to platinum, by the conformance results the connector is shipped with; "" where it ships none.
+    """
 
     name: str
     title: str
@@ -46,7 +51,22 @@ class Row:
     streams: tuple[str, ...] = ()
     pushes: tuple[str, ...] = ()
     has_emulator: bool = False
+    level: str = ""
     problem: str = ""
+
+
+def _level(connector: type[Connector[Any]]) -> str:
+    """What the suite wrote into the connector's package (hub.testing.badge)."""
+    package = connector.__module__.partition(".")[0]
+    try:
+        found = json.loads((files(package) / "conformance.json").read_text("utf-8"))
+        return (
+            f"{found['level']} ({found['exempt']} exempt)"
+            if found["level"] and found["exempt"]
+            else str(found["level"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 class Emulators(Mapping[str, type[Any]]):
@@ -107,7 +127,8 @@ class Registry:
             origin = self.origins.get(name, ("", ""))
             channels, pushes = tuple(manifest.channels), tuple(manifest.pushes)
             has_emulator = name in self.emulators
-            rows.append(Row(name, manifest.title, *origin, channels, streams, pushes, has_emulator))
+            given = (manifest.title, *origin, channels, streams, pushes, has_emulator, _level(connector))
+            rows.append(Row(name, *given))
         for problem in self.problems:
             name = problem.connector or problem.entry_point
             rows.append(Row(name, "", problem.distribution, "", problem=problem.reason))

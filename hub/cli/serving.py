@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import json
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from hub.cli.output import Screen
 from hub.cli.text import clean, plural, span
 
 if TYPE_CHECKING:
+    from hub.engine import Engine
     from hub.testing import Emulator
 
 
@@ -43,7 +46,15 @@ def run_serve(args: argparse.Namespace, screen: Screen) -> int:
         names, began = engine.names(), datetime.now(UTC)
         screen.progress(f"starting the schedule of {plural(len(names), 'connection')}", is_forced=True)
 
-        def ready(url: str) -> None:
+        async def run() -> None:
+            async with _receiving(engine) as hooks:
+                await flows.serve(
+                    engine, data_dir=engine.settings.hub.data_dir, tick_seconds=args.tick,
+                    concurrency=args.concurrency or engine.settings.schedule.concurrency,
+                    on_ready=lambda url: ready(url, hooks),
+                )  # fmt: skip
+
+        def ready(url: str, hooks: str) -> None:
             screen.clear()
             screen.line(f"Running {plural(len(names), 'connection')} on schedule; Ctrl-C stops.", "green")
             for name in names:
@@ -51,13 +62,12 @@ def run_serve(args: argparse.Namespace, screen: Screen) -> int:
                 when = f"cron {schedule.cron}" if schedule.cron else f"every {span(schedule.every or timedelta(0))}"
                 screen.line(f"{name}  {when}", "dim", 2)
             screen.line(f"Prefect: {url}", "dim")
+            if hooks:
+                screen.line(f"Webhooks: {hooks}/hooks/NAME", "dim")
             screen.out.flush()
 
         try:
-            asyncio.run(flows.serve(
-                engine, data_dir=engine.settings.hub.data_dir, tick_seconds=args.tick,
-                concurrency=args.concurrency or engine.settings.schedule.concurrency, on_ready=ready,
-            ))  # fmt: skip
+            asyncio.run(run())
         except ModuleNotFoundError as exc:
             raise ConfigError(
                 f'the scheduler is not installed ({exc.name}): pip install "interaction-hub[prefect]"; '
@@ -71,6 +81,30 @@ def run_serve(args: argparse.Namespace, screen: Screen) -> int:
         screen.emit({"since": began, **report})
         screen.line(f"Stopped. Runs: {', '.join(f'{n} {word}' for word, n in report.items())}.")
     return OK
+
+
+@asynccontextmanager
+async def _receiving(engine: "Engine") -> AsyncIterator[str]:
+    """The webhook inbox beside the schedule, where the settings give it a port; its address, else ""."""
+    given = engine.settings.inbox
+    if not given.port:
+        yield ""
+        return
+    from hub import inbox
+    from hub.engine import doorbell
+
+    bell, loop = asyncio.Event(), asyncio.get_running_loop()
+    app = inbox.create_app(
+        lambda name: engine.connector(name) if name in engine.names() else None, engine.store, engine.clock,
+        ring=lambda: loop.call_soon_threadsafe(bell.set), public_url=given.public_url,
+    )  # fmt: skip
+    with inbox.serving(app, given.host, given.port, behind_proxy=bool(given.public_url)) as url:
+        attending = asyncio.create_task(doorbell.attend(engine, bell))
+        try:
+            yield given.public_url.rstrip("/") or url
+        finally:
+            attending.cancel()
+            await asyncio.gather(attending, return_exceptions=True)
 
 
 # --- emulate --------------------------------------------------------------------------------------------------------

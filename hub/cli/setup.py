@@ -268,6 +268,7 @@ def run_connectors(args: argparse.Namespace, screen: Screen) -> int:
         screen.ends(f"{row.name}  {row.title}", f"{row.distribution} {row.version}", "bold")
         shown = [("reads", ", ".join(row.streams) or "nothing")]
         shown += [("writes", ", ".join(row.pushes))] if row.pushes else []
+        shown += [("conformance", row.level)] if row.level else []
         shown += [("emulator", f"ihub emulate {row.name}")] if row.has_emulator else []
         screen.fields(shown)
     screen.hint(f"{plural(len([r for r in rows if not r.problem]), 'connector')} ready to use in [connections.NAME].")

@@ -84,6 +84,13 @@ HUB_TOML = """\
 # brake_percent = 5
 # brake_count = 50
 
+[inbox]
+# Webhooks: `ihub serve` listens there for "look again" at /hooks/NAME; without a port, polling alone does it.
+# port = 8787
+# host = "127.0.0.1"
+# How vendors reach it, through your proxy or tunnel.
+# public_url = "https://hub.acme.example"
+
 [schedule]
 # For connections without their own: "30 seconds", "5 minutes", "2 hours", "1 day" ...
 # every = "5 minutes"

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from hub.demo import mime, people, seed
+from hub.demo import elsewhere, mime, people, seed
 from hub.demo.letter import MAILBOXES, DemoMail, Letter, copies
 from hub.demo.odd import CANARY, PRIVATE_LABEL, newsletter, odd_letters
 from hub.demo.people import Organization, Person
@@ -171,6 +171,18 @@ class Company:
     def hubspot_seed(self) -> dict[str, Any]:
         """What the CRM holds before the first sync; the shape is described in `hub.demo.seed`."""
         return seed.hubspot_seed(self.calendar, self.customers, self.conversations)
+
+    def zendesk_seed(self) -> dict[str, Any]:
+        """Support cases as the help desk holds them; the shape is described in `hub.demo.elsewhere`."""
+        return elsewhere.zendesk_seed(self.calendar, self.customers, self.conversations)
+
+    def calendar_seed(self) -> list[tuple[str, dict[str, Any]]]:
+        """(own address, event): what stands in the three calendars."""
+        return elsewhere.calendar_seed(self.calendar, self.customers)
+
+    def mailchimp_seed(self) -> dict[str, Any]:
+        """The newsletter's audience, its issues and what readers did with them."""
+        return elsewhere.mailchimp_seed(self.calendar, self.customers)
 
     def write_mbox(self, path: Path, mailbox: str | None = None, second_day: bool = False) -> int:
         """Write an mbox file (mboxrd quoting) in the form of a Takeout archive, labels in `X-Gmail-Labels`.

@@ -35,6 +35,7 @@ from hub.store import (
     StoreLedger,
     StoreTokens,
     acquire,
+    add,
     instant,
     instant_or_none,
     micros,
@@ -128,8 +129,7 @@ class Engine:
         if row is not None:
             return dict(row)
         with self.store.write() as c:
-            connector = self.settings.connections[name].connector
-            c.execute(sa.insert(t.connection).values(name=name, connector=connector))
+            add(c, t.connection, [{"name": name, "connector": self.settings.connections[name].connector}])
         return self._row(name)
 
     def _stream_row(self, connection_id: int, name: str) -> int:
@@ -139,8 +139,8 @@ class Engine:
         if found is not None:
             return int(found)
         with self.store.write() as c:
-            row = sa.insert(t.stream).values(connection_id=connection_id, name=name).returning(t.stream.c.id)
-            return int(c.execute(row).scalar_one())
+            add(c, t.stream, [{"connection_id": connection_id, "name": name}])
+        return self._stream_row(connection_id, name)
 
     def own(self) -> Own:
         """Us: the configuration, the accounts' send-as addresses, and the people the tools call their own users."""

@@ -1,6 +1,6 @@
 """One page through every room, in one transaction: landing, identity, reconcile, books and cursor together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -83,6 +83,8 @@ class _Work:
     redirects: list[Redirect] = field(default_factory=list)
     is_tombstone: bool = False
     is_metadata_only: bool = False
+    is_blocked: bool = False
+    has_interaction: bool = False
 
 
 def take(run: StreamRun, page: Page, now: datetime, cursor: dict[str, Any] | None) -> Books:
@@ -135,6 +137,9 @@ def _map(run: StreamRun, raw: RawRecord, fingerprint: bytes, policy: bytes, stan
         return _failed(run, work, str(exc))
     except Exception as exc:  # a mapper's bug must cost one record, not the stream: it is reported as one
         return _failed(run, work, f"{type(exc).__name__} in the connector's mapping: {exc}")
+    if work.is_blocked:
+        work.interaction = None
+        work.parties, work.items = [], []
     return work
 
 
@@ -168,6 +173,9 @@ def _failed(run: StreamRun, work: _Work, reason: str) -> _Work:
 def _sort(run: StreamRun, work: _Work, entity: Entity) -> None:
     row = work.row
     if isinstance(entity, Interaction):
+        if work.has_interaction:
+            raise RecordRejected("the connector maps it to two interactions; a record tells of one")
+        work.has_interaction = True
         at = entity.occurred_at or entity.changed_at
         row.occurred_at = micros(at) if at else None
         verdict = landing.judge(run.policy, entity)
@@ -180,11 +188,8 @@ def _sort(run: StreamRun, work: _Work, entity: Entity) -> None:
             work.is_metadata_only = True
         work.interaction = entity
     elif isinstance(entity, (Person, Organization)):
-        verdict = landing.judge_party(run.policy, entity)
-        if verdict.action == "exclude":
-            row.disposition, row.rule, row.body = "excluded", verdict.rule, None
-            return
-        work.parties.append(entity)
+        if not _is_blocked(run, work, entity.identifiers):
+            work.parties.append(entity)
     elif isinstance(entity, Tombstone):
         work.is_tombstone = True
         row.disposition, row.rule, row.body = "deleted", "at source", None
@@ -192,8 +197,17 @@ def _sort(run: StreamRun, work: _Work, entity: Entity) -> None:
         work.redirects.append(entity)
     elif isinstance(entity, Unmapped):
         row.disposition, row.rule, row.body = "excluded", entity.reason[:64], None
-    else:
+    elif not _is_blocked(run, work, _about(entity)):
         work.items.append(entity)
+
+
+def _is_blocked(run: StreamRun, work: _Work, identifiers: Iterable[Identifier]) -> bool:
+    """Whether the record names somebody of whom nothing is kept; then nothing else of it is, either."""
+    verdict = landing.judge_names(run.policy, identifiers)
+    if verdict.action == "exclude":
+        work.row.disposition, work.row.rule, work.row.body = "excluded", verdict.rule, None
+        work.is_blocked = True
+    return work.is_blocked
 
 
 def _store(

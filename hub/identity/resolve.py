@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Identifier, Organization, Person
-from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, Index, Key, PartyRow, Rules
+from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, IdentifierRow, Index, Key, PartyRow, Rules
 from hub.store import add, among, change, chunks, micros, put
 from hub.store import tables as t
 
 HUB_KEY = "hub-key"
+BELONGS_TO = "organization"  # the field under which a person's record names its company
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def observe(
     extra = [index.key(i) for _, e in records for i in _references(e)]
     index.load(extra)
     ours = _by_public_id(c, index, [v for ks in keys.values() for s, v in ks if s == HUB_KEY])
+    newly = {k for rid, e in records if isinstance(e, Organization) for k in keys[rid] if index.find(k) is None}
     party_of: dict[int, PartyRow] = {}
     moved: list[Moved] = []
     echoes: set[int] = set()
@@ -115,6 +117,7 @@ def observe(
     party_of = {rid: who.final() for rid, who in party_of.items()}  # a later record of the page may have joined two
     moved += [Moved(p.id, p.id) for p in index.split if p.id]
     _write(c, index, records, keys, party_of, micros(now))
+    moved += _bring_home(c, {k: index.find(k) for k in newly}, micros(now))
     return {rid: _known(p.id) for rid, p in party_of.items()}, moved, echoes
 
 
@@ -253,6 +256,28 @@ def _relations(index: Index, entity: Person | Organization, who: PartyRow) -> No
             who.owner_identifier_id, who.is_changed = owner.id, who.id is not None
 
 
+_WAITING = (
+    sa.select(t.statement.c.value, t.statement.c.party_id, t.party.c.organization_id)
+    .join(t.party, t.party.c.id == t.statement.c.party_id)
+    .where(t.statement.c.field == sa.literal_column(f"'{BELONGS_TO}'"), among(t.statement.c.value))  # as its index says
+)
+
+
+def _bring_home(c: Connection, orgs: dict[Key, IdentifierRow | None], now: int) -> list[Moved]:
+    """People whose records named an organization before it was known belong to it from now on."""
+    homes = {
+        _name_of(k): row.party.final().id for k, row in orgs.items() if row and row.party.final().kind == "organization"
+    }
+    rows = c.execute(_WAITING, {"values": sorted(homes)}).all() if homes else []
+    found = {pid: homes[value] for value, pid, current in rows if current != homes[value]}
+    change(c, t.party, [{"id": pid, "organization_id": org, "changed_at": now} for pid, org in sorted(found.items())])
+    return [Moved(pid, pid) for pid in sorted(found)]
+
+
+def _name_of(key: Key) -> str:
+    return f"{key[0]}:{key[1]}"
+
+
 _FORGET = sa.delete(t.statement).where(among(t.statement.c.record_id))
 _NAMES = sa.select(t.statement.c.party_id, t.statement.c.value).where(
     among(t.statement.c.party_id), t.statement.c.field == "name"
@@ -274,9 +299,12 @@ def _write(
                     "last_seen_at": now,
                 })  # fmt: skip
         at = micros(entity.changed_at) if entity.changed_at else now
+        told = {**entity.fields, "name": entity.name}
+        if isinstance(entity, Person) and entity.organizations:
+            told[BELONGS_TO] = _name_of(index.key(entity.organizations[0]))
         statements += [
             {"record_id": rid, "field": name, "party_id": who.id, "value": value, "observed_at": at}
-            for name, value in {**entity.fields, "name": entity.name}.items()
+            for name, value in told.items()
             if value
         ]
     put(c, t.observation, _unique(observations, "record_id", "identifier_id"), keep=("first_seen_at",))

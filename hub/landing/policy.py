@@ -5,12 +5,13 @@ Order matters: the first rule that applies is the one that is named and counted.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import msgspec
 
-from hub.api import Interaction, Organization, Person
+from hub.api import Identifier, Interaction
 from hub.own import Own
 
 Action = Literal["capture", "metadata", "exclude", "private"]
@@ -88,9 +89,9 @@ def judge(policy: CapturePolicy, interaction: Interaction) -> Verdict:
     return CAPTURE
 
 
-def judge_party(policy: CapturePolicy, entity: Person | Organization) -> Verdict:
-    """Blocked addresses and domains are never stored, as a contact or a company no more than as a sender."""
-    for identifier in entity.identifiers:
+def judge_names(policy: CapturePolicy, identifiers: Iterable[Identifier]) -> Verdict:
+    """Blocked addresses and domains are never stored: as contact, company or consent no more than as a sender."""
+    for identifier in identifiers:
         value = identifier.value.strip().lower()
         if identifier.scheme == "email":
             if value in policy.block_addresses:

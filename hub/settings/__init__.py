@@ -12,6 +12,7 @@ from hub.settings.model import (
     Contacts,
     Hub,
     Identity,
+    Inbox,
     Own,
     Scheduling,
     Settings,
@@ -23,7 +24,7 @@ from hub.settings.schedule import Cron, Schedule, parse_cron, parse_span
 from hub.settings.words import Refused, did_you_mean
 
 __all__ = [
-    "MASK", "Capture", "Connection", "Contacts", "Cron", "Hub", "Identity", "Own", "Problem",
+    "MASK", "Capture", "Connection", "Contacts", "Cron", "Hub", "Identity", "Inbox", "Own", "Problem",
     "Refused", "Schedule", "Scheduling", "Settings", "Source", "SystemOfRecord", "connector_settings",
     "did_you_mean", "find_problems", "load", "parse_cron", "parse_span",
 ]  # fmt: skip

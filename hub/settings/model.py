@@ -163,6 +163,17 @@ class Scheduling(Timed):
         return self.schedule or Schedule(every=timedelta(minutes=5))
 
 
+class Inbox(Section):
+    """[inbox]: where `ihub serve` receives webhooks, at /hooks/<connection>; port 0 is off, polling alone does it too.
+
+    host: what to listen on. public_url: how vendors reach it, through whatever stands in front (scheme and host).
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535)
+    public_url: str = ""
+
+
 class Connection(Timed):
     """[connections.<name>]: one account of one connector. `settings` is checked by the connector's own model.
 
@@ -214,6 +225,7 @@ class Settings(BaseSettings):
     contacts: Contacts = Contacts()
     system_of_record: SystemOfRecord = SystemOfRecord()
     schedule: Scheduling = Scheduling()
+    inbox: Inbox = Inbox()
     connections: dict[ConnectionName, Connection] = Field(default_factory=dict)
 
     _source: Source = PrivateAttr(default_factory=Source)

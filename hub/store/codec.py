@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
-import zlib
+import threading
 from datetime import UTC, datetime, timedelta
+
+import zstandard
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
 _WEEK_ZERO = 4  # 1970-01-05 was a Monday
-_SMALL = 1 << 13
 DAY_US = 86_400_000_000
 
 
@@ -31,26 +32,33 @@ def week_of(us: int) -> int:
     return int((day - _WEEK_ZERO) // 7 * 7 + _WEEK_ZERO)
 
 
+class _Zstd(threading.local):
+    """One compressor and decompressor a thread: making them costs more than a record's worth of work."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=1).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_zstd = _Zstd()
+
+
 def pack(data: bytes, above: int = 200) -> tuple[str, bytes]:
     """(codec, bytes): compressed where that pays; never at or below `above` bytes."""
     if len(data) > above:
         small = squeeze(data)
         if len(small) < len(data):
-            return "zlib", small
+            return "zstd", small
     return "plain", data
 
 
 def squeeze(data: bytes) -> bytes:
-    """As codec "zlib", whether that makes it smaller or not."""
-    if len(data) > _SMALL:
-        return zlib.compress(data, 1)
-    # A record fits into a small window; the default one makes zlib clear a quarter of a megabyte for each.
-    packer = zlib.compressobj(1, zlib.DEFLATED, 13, 6)
-    return packer.compress(data) + packer.flush()
+    """As codec "zstd", whether that makes it smaller or not."""
+    return _zstd.compress(data)
 
 
 def unpack(codec: str, data: bytes) -> bytes:
-    return zlib.decompress(data) if codec == "zlib" else bytes(data)
+    return _zstd.decompress(data) if codec == "zstd" else bytes(data)
 
 
 def digest(data: bytes) -> bytes:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 
 from hub.api import ConfigError
 
-SCHEMA_HEAD = "0001"
+SCHEMA_HEAD = "0003"
 
 
 class Store:

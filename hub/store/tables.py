@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )  # fmt: skip
 
 metadata = MetaData(
@@ -227,6 +228,10 @@ statement = Table(
     Column("value", Text, nullable=False),
     Column("observed_at", Micros, nullable=False),
     Index("ix_statement_party", "party_id", "field"),
+    Index(
+        "ix_statement_organization", "value", sqlite_where=text("field = 'organization'"),
+        postgresql_where=text("field = 'organization'"),
+    ),
 )  # fmt: skip
 
 # --- timeline ---------------------------------------------------------------------------------------------------
@@ -358,6 +363,23 @@ volume = Table(  # rollup: interactions per party, week and channel, kept in the
     Column("count", Integer, nullable=False),
     Index("ix_volume_week", "week"),
     sqlite_with_rowid=False,
+)  # fmt: skip
+
+# --- inbox: webhooks as they rang ---------------------------------------------------------------------------------
+
+notice = Table(  # "look again": what a vendor's call named, never what it said
+    "notice", metadata, _id(),
+    Column("connection", String(64), nullable=False),
+    Column("stream", String(64), nullable=False),
+    Column("external_id", String(512), nullable=False, server_default=""),  # "" is the whole stream
+    Column("dedup", LargeBinary(16)),  # of the vendor's id for the event; None where it gives none
+    Column("received_at", Micros, nullable=False),
+    Column("due_at", Micros),  # when to look; None once that is done
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("done_at", Micros),
+    UniqueConstraint("connection", "dedup"),
+    Index("ix_notice_due", "due_at", "connection", "stream"),
+    Index("ix_notice_received", "received_at"),
 )  # fmt: skip
 
 # --- outbox: what we owe, and what we did ----------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """The matrix of clauses and connectors, and each connector's level, computed from results and never typed in.
 
-As a pytest plugin (`-p hub.testing.matrix`) it prints the matrix after the tests; with `--conformance-json FILE` the
-results are written down as well. As a command it runs the conformance tests of some paths and prints nothing else:
+As a pytest plugin (`-p hub.testing.matrix`) it prints the matrix after the tests, and lets the run fail when a connector
+ships other results than these. As a command it runs the conformance tests of some paths and prints nothing else; with
+`--write` it puts the results into the connectors' packages, where `ihub connectors` finds them:
 
-    python -m hub.testing.matrix plugins/*/tests/test_conformance.py
+    python -m hub.testing.matrix plugins/*/tests/test_conformance.py --write
 """
 
 import argparse
@@ -12,9 +13,11 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
+import pytest
+
+from hub.testing.badge import FILE, stale, to_json, write
 from hub.testing.suite import PROPERTY
 from hub.testing.suite_result import CLAUSES, Result, level, merged
 
@@ -47,32 +50,33 @@ def render(results: Iterable[Result], *, is_full: bool = True) -> str:
     return "\n".join([*lines, *([""] if words else []), *words])
 
 
-def to_json(results: Iterable[Result]) -> dict[str, Any]:
-    """For badges: level and outcomes per connector."""
-    given = list(results)
-    found = {}
-    for name in sorted({r.connector for r in given}):
-        rows = merged(name, given)
-        exempt = sum(row.outcome == "exempt" for row in rows)
-        found[name] = {"level": level(rows), "exempt": exempt, "clauses": {r.clause: r.to_dict() for r in rows}}
-    return found
-
-
 # As a pytest plugin
 
 
-def pytest_addoption(parser: Any) -> None:
-    parser.addoption("--conformance-json", default="", help="write the results of the connector clauses to this file")
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput") or not _is_whole(session.config, reporter):
+        return
+    if stale(_reported(reporter.stats)) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     results = _reported(terminalreporter.stats)
     if not results:
         return
+    is_full = _is_whole(terminalreporter.config, terminalreporter)
     terminalreporter.section("connector conformance")
-    terminalreporter.write_line(render(results, is_full=not terminalreporter.stats.get("deselected")))
-    if path := config.getoption("--conformance-json"):
-        Path(path).write_text(json.dumps(to_json(results), indent=1, sort_keys=True) + "\n", "utf-8")
+    terminalreporter.write_line(render(results, is_full=is_full))
+    for name in stale(results) if is_full else ():
+        text = f"hub_{name}/{FILE} says something else: `python -m hub.testing.matrix ... --write` renews it"
+        terminalreporter.write_line(text, red=True, bold=True)
+
+
+def _is_whole(config: pytest.Config, reporter: Any) -> bool:
+    """Whether connectors' tests ran as files, with none picked out or left out."""
+    return not reporter.stats.get("deselected") and not any("::" in arg for arg in config.args)
 
 
 def _reported(stats: dict[str, Sequence[Any]]) -> list[Result]:
@@ -103,16 +107,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m hub.testing.matrix", description="the connectors' conformance")
     parser.add_argument("paths", nargs="+", help="test files or folders with conformance tests")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--write", action="store_true", help=f"put them into the connectors' packages as {FILE}")
     args = parser.parse_args(argv)
-    import pytest
-
     collector = _Collector()
     with contextlib.redirect_stdout(io.StringIO()):
-        pytest.main(["-q", "-p", "no:cacheprovider", "-k", "test_clause", *args.paths], plugins=[collector])
+        quietly = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+        pytest.main([*quietly, "-k", "test_clause", *args.paths], plugins=[collector])
     if collector.errors or not collector.results:
         print("\n".join(collector.errors) or "no conformance tests found", file=sys.stderr)
         return 2
     results = collector.results
+    for path in write(results) if args.write else ():
+        print(f"written: {path}", file=sys.stderr)
     print(json.dumps(to_json(results), indent=1, sort_keys=True) if args.json else render(results))
     return int(any(r.outcome == "failed" for r in results))
 

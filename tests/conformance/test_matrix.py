@@ -10,7 +10,8 @@ from hub_bulletin import Bulletin
 from hub_bulletin.rig import MessagesRig
 
 from hub.testing import ConnectorSuite, Result
-from hub.testing.matrix import render, to_json
+from hub.testing.badge import stale, to_json, write
+from hub.testing.matrix import render
 from hub.testing.suite_result import CLAUSES, Outcome, level, merged, read_quality
 
 HERE = Path(__file__).parent
@@ -69,6 +70,23 @@ def test_a_quality_file_that_says_nothing_useful_is_refused(tmp_path: Path, clai
     path.write_text(f"[contract]\n{claim}\n")
     with pytest.raises(ValueError, match=words):
         read_quality(path)
+
+
+def test_a_connector_ships_the_results_and_what_no_longer_holds_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "hub_acorn"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert stale(all_but("W8")) == []  # ships none
+    assert write(all_but("W8")) == [package / "conformance.json"]
+    assert write(all_but("W8")) == []
+    assert json.loads((package / "conformance.json").read_text())["level"] == "gold"
+    assert stale(all_but("W8")) == []
+    assert stale([*all_but("W8"), result("W8")]) == ["acorn"]
+    assert stale(all_but("W8", "W9")) == ["acorn"]
+    assert write([result("W1", stream="nowhere")]) == [package / "conformance.json"]
 
 
 CLAIMS = [

@@ -42,10 +42,15 @@ def _tests_of(plugin: str) -> ModuleType:
 
 
 RIGS: dict[str, type[Rig]] = {
+    "caldav": _tests_of("caldav").CalDavRig,
+    "calendar": _tests_of("calendar").CalendarRig,
     "gmail": _tests_of("gmail").GmailRig,
     "hubspot-contacts": _tests_of("hubspot").ContactsRig,
     "hubspot-emails": _tests_of("hubspot").EmailsRig,
+    "imap": _tests_of("imap").ImapRig,
+    "mailchimp": _tests_of("mailchimp").MembersRig,
     "mailfile": _tests_of("mailfile").MboxRig,
+    "zendesk": _tests_of("zendesk").CommentsRig,
     "bulletin-messages": MessagesRig,
     "bulletin-people": PeopleRig,
 }

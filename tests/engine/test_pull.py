@@ -16,8 +16,10 @@ from hub.api import (
     Attachment,
     AuthError,
     ConfigError,
+    Consent,
     ContractBroken,
     Gap,
+    Identifier,
     Person,
     RateLimited,
     RawRecord,
@@ -207,6 +209,33 @@ def test_a_bad_record_costs_itself_and_is_mended_when_it_changes(store: Store) -
     assert world.sync().streams[0].books.counts == {"updated": 3}
     assert world.all(sa.select(t.quarantine)) == []
     assert len(world.timeline()) == 5
+
+
+def test_a_record_tells_of_one_interaction(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(store, {"a": Vendor()})
+    run = world.run("a")
+    both = [mail("m1"), mail("m2")]
+    monkeypatch.setattr(run.connector, "to_canonical", lambda stream, raw: both)
+    assert world.take(run, RawRecord("m1", b"1")).counts == {"failed": 1}
+    assert world.timeline() == {}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_blocked_person_nothing_is_kept_whatever_the_record_says(
+    store: Store, monkeypatch: pytest.MonkeyPatch, order: int
+) -> None:
+    world = World(store, {"a": Vendor()}, capture={"block_domains": ("kestrel.example",)})
+    run = world.run("a", "parties")
+    address = Identifier("email", "ana@kestrel.example")
+    told = [
+        Person(external_id="7", identifiers=(Identifier("acorn:contacts", "7"), address)),
+        Consent(external_id="7", identifier=address, channel="email", state="opted_out", at=START),
+    ]
+    monkeypatch.setattr(run.connector, "to_canonical", lambda stream, raw: told[::order])
+    assert world.take(run, RawRecord("7", b"ana@kestrel.example")).counts == {"excluded": 1}
+    with store.read() as c:
+        for table in t.metadata.sorted_tables:
+            assert "ana@kestrel" not in str(c.execute(sa.select(table)).all()), table.name
 
 
 @pytest.mark.parametrize("what", ["subject", "text", "name", "address", "key", "attachment", "reference"])

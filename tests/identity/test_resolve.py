@@ -395,6 +395,12 @@ SCENES: dict[str, list[Any]] = {
         Organization(external_id="c1", identifiers=(Identifier("acorn:companies", "c1"), Identifier("domain", "kestrel.example"))),
         person("7", A, organizations=(Identifier("acorn:companies", "c1"),)),
     ],
+    "a company told of after its people": [
+        ("mail", B),
+        Organization(external_id="c1", identifiers=(Identifier("acorn:companies", "c1"), Identifier("domain", "kestrel.example"))),
+        person("7", B, organizations=(Identifier("acorn:companies", "c1"),)),
+        person("8", "cy@gmail.com", organizations=(Identifier("acorn:companies", "c1"),)),
+    ],
     "one phone in two records": [person("1", A, also=(DESK,)), person("2", B, also=(DESK,))],
     "a chain of records": [person("1", A, B), person("2", B, "c@third.example"), ("mail", "c@third.example")],
 }  # fmt: skip

@@ -42,7 +42,7 @@ CASES = [
         "[captrue]\n"
         'bulk = "keep"\n',
         "config/hub.toml:1:1: captrue is not a section. Did you mean [capture]?\n"
-        "  Fix: rename it. The sections are: capture, connections, contacts, hub, identity, own, schedule, system_of_record",
+        "  Fix: rename it. The sections are: capture, connections, contacts, hub, identity, inbox, own, schedule, system_of_record",
     ),
     Bad(
         "unknown key in a connection",
@@ -471,7 +471,7 @@ CASES = [
         "environment: unknown section",
         "",
         'environment variable HUB_SCHEDUL__EVERY: there is no section "schedul". Did you mean HUB_SCHEDULE__EVERY?\n'
-        "  Fix: rename or unset it. The sections are: hub, own, capture, identity, contacts, system_of_record, schedule, connections",
+        "  Fix: rename or unset it. The sections are: hub, own, capture, identity, contacts, system_of_record, schedule, inbox, connections",
         {"HUB_SCHEDUL__EVERY": "1 day"},
     ),
     Bad(

@@ -1,7 +1,7 @@
 """A stand-in for Gmail: the API v1, its batch end point and Google's sign-in, over real HTTP on loopback.
 
 In: mailboxes (files, messages, changes). Out: what Gmail would answer, with its quirks and, on demand, its faults.
-Written from vendors/gmail/FACTS.md and the discovery document; where neither knows, the docstrings say what was chosen.
+Written from Google's documentation and the discovery document; where neither knows, the docstrings say what was chosen.
 
 Base URL of everything: the served URL. API `/gmail/v1/...`, upload `/upload/gmail/v1/...`, batch `/batch` and
 `/batch/gmail/v1`, token end point `/token`, consent page `/o/oauth2/v2/auth`.

@@ -1,6 +1,6 @@
 """Quota units per method (the 2026 table) and the per-user limit.
 
-Source: vendors/gmail/FACTS.md §6; untrash and settings.sendAs are not in it and follow modify and labels.
+Source: developers.google.com/workspace/gmail/api/reference/quota; untrash and settings.sendAs are not in it and follow modify and labels.
 Calls in a batch each count. A refused call costs nothing.
 """
 

@@ -1,0 +1,30 @@
+"""The export limit is used to the full and never overrun; the whole measure is `measure_exports.py`."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from hub.api import FakeClock
+
+
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("measure_exports", Path(__file__).with_name("measure_exports.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("count", "page_size"), [(2500, 100), pytest.param(100_000, 1000, marks=pytest.mark.slow)])
+def test_tickets_come_as_fast_as_zendesk_permits(count: int, page_size: int) -> None:
+    measure = tool()
+    clock = FakeClock(measure.START)
+    emulator = measure.filled(count, clock)
+    with emulator.serve() as running:
+        found = measure.measure(emulator, clock, f"{running.url}/", "tickets", page_size)
+    assert found["records"] == count
+    assert found["records/permitted"] >= 0.98
+    assert found["refusals"] == 0
