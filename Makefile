@@ -10,7 +10,7 @@ WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
-.PHONY: help install demo test lint bench lock clean
+.PHONY: help install demo test tests lint bench lock clean
 
 help:
 	@echo "make demo     a made-up company's tools become one customer timeline (SERVE=1 keeps the tools up)"
@@ -31,7 +31,10 @@ $(STAMP): requirements.lock pyproject.toml $(PLUGINS)
 demo: install
 	@$(BIN)/ihub demo $(if $(SERVE),--serve)
 
-test: install lint
+test: install
+	@$(MAKE) --no-print-directory -j 2 lint tests
+
+tests: install
 	@$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST)
 
 lint: install

@@ -90,7 +90,8 @@ class Engine:
     @classmethod
     def open(cls, settings: config.Settings, **kwargs: Any) -> "Engine":
         """Raises ConfigError when the database cannot be opened."""
-        return cls(settings, Store.open(settings.hub.database_url), load_plugins(), **kwargs)
+        used = {c.connector for c in settings.connections.values()}
+        return cls(settings, Store.open(settings.hub.database_url), load_plugins(used), **kwargs)
 
     def close(self) -> None:
         self.store.close()

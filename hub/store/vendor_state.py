@@ -12,10 +12,17 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from hub.api import AuthError, Clock, ConfigError
 from hub.store import leases
-from hub.store.bulk import insert, put
+from hub.store.bulk import add, insert, put
 from hub.store.codec import instant_or_none, micros
 from hub.store.database import Store
 from hub.store.tables import budget, secret
+
+_MINE = sa.and_(budget.c.account == sa.bindparam("a"), budget.c.name == sa.bindparam("n"))
+_BLOCKED = sa.select(budget.c.blocked_until).where(_MINE)
+_ANEW = sa.update(budget).where(_MINE, budget.c.window_start < sa.bindparam("start"))
+_ANEW = _ANEW.values(window_start=sa.bindparam("start"), used=0)
+_SPEND = sa.update(budget).where(_MINE, budget.c.used + sa.bindparam("units") <= sa.bindparam("most"))
+_SPEND = _SPEND.values(used=budget.c.used + sa.bindparam("units"))
 
 
 class StoreLedger:
@@ -27,12 +34,9 @@ class StoreLedger:
     def take(self, account: str, name: str, window_start: datetime, units: int, limit: int) -> bool:
         start = micros(window_start)
         with self._store.write() as c:
-            statement = insert(c, budget).values(account=account, name=name, window_start=start, used=0)
-            c.execute(statement.on_conflict_do_nothing())
-            mine = sa.and_(budget.c.account == account, budget.c.name == name)
-            c.execute(sa.update(budget).where(mine, budget.c.window_start < start).values(window_start=start, used=0))
-            spend = sa.update(budget).where(mine, budget.c.used + units <= limit)
-            return c.execute(spend.values(used=budget.c.used + units)).rowcount == 1
+            add(c, budget, [{"account": account, "name": name, "window_start": start, "used": 0}])
+            c.execute(_ANEW, {"a": account, "n": name, "start": start})
+            return c.execute(_SPEND, {"a": account, "n": name, "units": units, "most": limit}).rowcount == 1
 
     def block(self, account: str, name: str, until: datetime) -> None:
         with self._store.write() as c:
@@ -49,8 +53,7 @@ class StoreLedger:
 
     def blocked_until(self, account: str, name: str) -> datetime | None:
         with self._store.read() as c:
-            mine = sa.and_(budget.c.account == account, budget.c.name == name)
-            return instant_or_none(c.execute(sa.select(budget.c.blocked_until).where(mine)).scalar())
+            return instant_or_none(c.execute(_BLOCKED, {"a": account, "n": name}).scalar())
 
 
 class Secrets:

@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib.util
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Any
 
 import httpx
 import sqlalchemy as sa
+from emptying import empty_database
 from hub_bulletin import Bulletin
 from hub_bulletin.rig import MessagesRig, PeopleRig
 
@@ -54,18 +54,6 @@ RIGS: dict[str, type[Rig]] = {
     "bulletin-messages": MessagesRig,
     "bulletin-people": PeopleRig,
 }
-
-
-@cache
-def empty_database() -> bytes:
-    """A database with its tables and nothing in them: making one takes longer than a test."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "hub.db"
-        store = Store.open(f"sqlite:///{path}")
-        with store.engine.connect() as c:
-            c.exec_driver_sql("pragma wal_checkpoint(truncate)")
-        store.close()
-        return path.read_bytes()
 
 
 class Transport(httpx.AsyncHTTPTransport):

@@ -23,6 +23,7 @@ from hub.testing import Emulator, Running
 from hub_gmail.emulator import GmailEmulator
 from hub_hubspot.emulator import HubSpotEmulator
 from tests.e2e import checks
+from tests.support.emptying import empty_database
 
 TOKEN = "made-up-token"
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -199,6 +200,9 @@ class World:
         domains, lists, extra, streams = self._words
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "token.txt").write_text(TOKEN)
+        if not (database := self.folder / "data" / "hub.db").exists():
+            database.parent.mkdir(parents=True)
+            database.write_bytes(empty_database())
         lines = [
             f'[hub]\ndata_dir = "{(self.folder / "data").as_posix()}"',
             f"[own]\ndomains = {list(domains)}\nlists = {list(lists)}",

@@ -1,5 +1,9 @@
 """A database with tables and nothing in them."""
 
+import tempfile
+from functools import cache
+from pathlib import Path
+
 from hub.store import Store, tables
 
 _EMPTY = [f"delete from {table.name}" for table in reversed(tables.metadata.sorted_tables)]
@@ -10,3 +14,15 @@ def empty(store: Store) -> None:
     with store.write() as c:
         for statement in _EMPTY if store.is_sqlite else ["; ".join(_EMPTY)]:
             c.exec_driver_sql(statement)
+
+
+@cache
+def empty_database() -> bytes:
+    """An SQLite file with its tables and nothing in them: making one takes longer than a test."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hub.db"
+        store = Store.open(f"sqlite:///{path}")
+        with store.engine.connect() as c:
+            c.exec_driver_sql("pragma wal_checkpoint(truncate)")
+        store.close()
+        return path.read_bytes()

@@ -110,7 +110,8 @@ async def test_never_more_connections_than_allowed(account: Any) -> None:
     assert account.emulator.refusals == 0
     account.emulator.delay_s = 0.1
     others = [account.connect(connections=10) for _ in range(3)]  # other programs with the same key
-    await asyncio.gather(*(c.fetch("members", [key] * 10) for c in others))
+    # The clock stands still, so that a call's tries may all meet a full house: whether it got through is chance.
+    await asyncio.gather(*(c.fetch("members", [key] * 10) for c in others), return_exceptions=True)
     assert account.emulator.refusals > 0, "the stand-in lets more than ten in"
 
 

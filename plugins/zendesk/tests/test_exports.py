@@ -4,8 +4,6 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-import pytest
-
 from hub.api import FakeClock
 
 
@@ -18,13 +16,12 @@ def tool() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize(("count", "page_size"), [(2500, 100), pytest.param(100_000, 1000, marks=pytest.mark.slow)])
-def test_tickets_come_as_fast_as_zendesk_permits(count: int, page_size: int) -> None:
+def test_tickets_come_as_fast_as_zendesk_permits() -> None:
     measure = tool()
     clock = FakeClock(measure.START)
-    emulator = measure.filled(count, clock)
+    emulator = measure.filled(2500, clock)
     with emulator.serve() as running:
-        found = measure.measure(emulator, clock, f"{running.url}/", "tickets", page_size)
-    assert found["records"] == count
+        found = measure.measure(emulator, clock, f"{running.url}/", "tickets", 100)
+    assert found["records"] == 2500
     assert found["records/permitted"] >= 0.98
     assert found["refusals"] == 0
