@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
-WORKERS ?= 2
+WORKERS ?= 3
 
 # Compile once for all commands and workers, and not into the source tree.
 unexport PYTHONDONTWRITEBYTECODE

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from hub.testing.badge import FILE, stale, to_json, write
-from hub.testing.suite import PROPERTY
+from hub.testing.suite import CYCLES, PROPERTY
 from hub.testing.suite_result import CLAUSES, Result, level, merged
 
 SIGNS = {"passed": "yes", "exempt": "-", "open": "open", "failed": "NO"}
@@ -108,7 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("paths", nargs="+", help="test files or folders with conformance tests")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--write", action="store_true", help=f"put them into the connectors' packages as {FILE}")
+    parser.add_argument(
+        "--cycles", type=int, metavar="N", help="of pull and push in W7 (25, where a suite says no other)"
+    )
     args = parser.parse_args(argv)
+    if args.cycles:
+        os.environ[CYCLES] = str(args.cycles)
     collector = _Collector()
     with contextlib.redirect_stdout(io.StringIO()):
         quietly = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")

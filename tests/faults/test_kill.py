@@ -24,7 +24,7 @@ def world_of() -> Callable[[Path], World]:
     made = company.built()
 
     def build(folder: Path) -> World:
-        return company.world(folder, made, [made.mailboxes[0]], newest=120, clock=HurryingClock(), crm_streams=STREAMS)
+        return company.world(folder, made, [made.mailboxes[0]], newest=60, clock=HurryingClock(), crm_streams=STREAMS)
 
     return build
 

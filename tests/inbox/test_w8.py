@@ -136,7 +136,7 @@ def test_any_history_over_a_bad_line_ends_as_a_clean_run(emptied: Callable[[], S
     at_hand.append(first)
     with served(create_app(lookup, store, first.bell.world.clock)) as url:
 
-        @settings(max_examples=10 if store.is_sqlite else 4)
+        @settings(max_examples=6 if store.is_sqlite else 2)
         @given(steps=STEPS, seed=st.integers(0, 1000))
         def run(steps: list[tuple[Any, ...]], seed: int) -> None:
             estate = Estate(emptied(), seed)

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from hub.api import Change, FakeClock, Identifier, Interaction, Participation
 from hub.testing import ConnectorSuite, Rig
-from hub.testing.suite_bench import Effort
 from hub_caldav import CalDav
 from hub_caldav.emulator import CalDavEmulator
 
@@ -170,7 +169,6 @@ class TestRadicale(ConnectorSuite):
     connector = CalDav
     rig = CalDavRig
     quality = QUALITY
-    effort = Effort(cycles=100)
 
 
 class TestXandikos(ConnectorSuite):

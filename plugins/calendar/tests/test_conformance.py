@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from hub.api import Change, FakeClock, Identifier, Interaction, Participation, WebhookRequest
 from hub.testing import ConnectorSuite, Rig
-from hub.testing.suite_bench import Effort
 from hub_calendar import Calendar
 from hub_calendar.emulator import CalendarEmulator
 from hub_calendar.settings import READ_SCOPE
@@ -174,4 +173,3 @@ class TestCalendar(ConnectorSuite):
     connector = Calendar
     rig = CalendarRig
     quality = Path(__file__).parents[1] / "quality.toml"
-    effort = Effort(cycles=25)  # settled after two

@@ -213,5 +213,5 @@ class TestEmails(ConnectorSuite):
     connector = HubSpot
     rig = EmailsRig
     quality = QUALITY
-    effort = Effort(cycles=25)  # the hundred are gone through above
+    effort = Effort(cycles=10)
     clauses = ("W1", "W2", "W3", "W4", "W6", "W7", "W9", "W11", "W12")
