@@ -119,6 +119,29 @@ HUB_TOML = """\
 # client_secret = { env = "GMAIL_CLIENT_SECRET" }
 # refresh_token = { env = "GMAIL_REFRESH_TOKEN" }
 
+# Google Calendar, one account, with the same kind of client.
+# [connections.calendar]
+# connector = "calendar"
+# [connections.calendar.settings]
+# account = "sales@acme.example"
+# client_id = "1234567890-abc.apps.example"
+# client_secret = { env = "CALENDAR_CLIENT_SECRET" }
+# refresh_token = { env = "CALENDAR_REFRESH_TOKEN" }
+
+# Zendesk, with an OAuth client of the account.
+# [connections.zendesk]
+# connector = "zendesk"
+# [connections.zendesk.settings]
+# subdomain = "acme"
+# client_id = "interaction_hub"
+# client_secret = { env = "ZENDESK_CLIENT_SECRET" }
+
+# Mailchimp, with an API key.
+# [connections.mailchimp]
+# connector = "mailchimp"
+# [connections.mailchimp.settings]
+# api_key = { env = "MAILCHIMP_API_KEY" }
+
 # HubSpot, with a service key or the token of a private app.
 # [connections.hubspot]
 # connector = "hubspot"

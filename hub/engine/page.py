@@ -86,6 +86,11 @@ class _Work:
     is_blocked: bool = False
     has_interaction: bool = False
 
+    def block(self, rule: str) -> None:
+        """Nothing of the record is kept: it tells of somebody the policy blocks."""
+        self.row.disposition, self.row.rule, self.row.body = "excluded", rule, None
+        self.interaction, self.parties, self.items, self.is_blocked = None, [], [], True
+
 
 def take(run: StreamRun, page: Page, now: datetime, cursor: dict[str, Any] | None) -> Books:
     """Store a page. `cursor`: columns of the stream row to set in the same transaction, or None.
@@ -115,6 +120,8 @@ def take(run: StreamRun, page: Page, now: datetime, cursor: dict[str, Any] | Non
             books.enter("unchanged")
             continue
         work[raw.external_id] = _map(run, raw, fingerprint, policy, "updated" if held else "new")
+    if run.policy.blocks_people:
+        _drop_blocked(run, list(work.values()))
     with run.store.write() as c:
         run.fenced(c, now)
         landing.touch(c, touched, run.sweep, micros(now))
@@ -137,9 +144,6 @@ def _map(run: StreamRun, raw: RawRecord, fingerprint: bytes, policy: bytes, stan
         return _failed(run, work, str(exc))
     except Exception as exc:  # a mapper's bug must cost one record, not the stream: it is reported as one
         return _failed(run, work, f"{type(exc).__name__} in the connector's mapping: {exc}")
-    if work.is_blocked:
-        work.interaction = None
-        work.parties, work.items = [], []
     return work
 
 
@@ -172,6 +176,8 @@ def _failed(run: StreamRun, work: _Work, reason: str) -> _Work:
 
 def _sort(run: StreamRun, work: _Work, entity: Entity) -> None:
     row = work.row
+    if work.is_blocked:
+        return
     if isinstance(entity, Interaction):
         if work.has_interaction:
             raise RecordRejected("the connector maps it to two interactions; a record tells of one")
@@ -205,9 +211,27 @@ def _is_blocked(run: StreamRun, work: _Work, identifiers: Iterable[Identifier]) 
     """Whether the record names somebody of whom nothing is kept; then nothing else of it is, either."""
     verdict = landing.judge_names(run.policy, identifiers)
     if verdict.action == "exclude":
-        work.row.disposition, work.row.rule, work.row.body = "excluded", verdict.rule, None
-        work.is_blocked = True
+        work.block(verdict.rule)
     return work.is_blocked
+
+
+def _drop_blocked(run: StreamRun, work: list[_Work]) -> None:
+    """The same for people whom a record names by their number in the tool: nothing of their own record was kept."""
+    tool, streams = f"{run.connector.manifest.name}:", run.connector.manifest.streams
+    parties = [s.name for s in streams if s.carries == "parties"]
+    named: dict[tuple[str, str], list[_Work]] = {}
+    for w in work:
+        people = [p.identifier for p in w.interaction.participants] if w.interaction else []
+        for i in (*people, *(i for e in w.items for i in _about(e))):
+            if i.scheme.startswith(tool):
+                kind = i.scheme.removeprefix(tool)
+                for name in [kind] if kind in parties else parties:
+                    named.setdefault((name, i.value), []).append(w)
+    with run.store.read() as c:
+        found = landing.blocked(c, run.connection_id, sorted({value for _, value in named}))
+    for place, rule in found.items():
+        for w in named.get(place, ()):
+            w.block(rule)
 
 
 def _store(

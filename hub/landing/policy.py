@@ -49,6 +49,10 @@ class CapturePolicy:
     metadata_only_domains: frozenset[str] = frozenset()
     keep_failed: bool = True
 
+    @property
+    def blocks_people(self) -> bool:
+        return bool(self.block_addresses or self.block_domains)
+
     def digest(self) -> bytes:
         """Names this policy; a record judged under another one is judged again."""
         plain = asdict(self)

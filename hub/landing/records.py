@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from hub.landing.books import Disposition
 from hub.store import add_ids, among, change, chunks, insert, pack, put, unpack
-from hub.store.tables import quarantine, raw, record
+from hub.store.tables import quarantine, raw, record, stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,22 @@ def held(c: Connection, stream_id: int, external_ids: Sequence[str]) -> dict[str
             _HELD, {"stream_id": stream_id, "values": external_ids}
         )
     }
+
+
+_BLOCKED = (
+    sa.select(stream.c.name, record.c.external_id, record.c.rule)
+    .join(stream, stream.c.id == record.c.stream_id)
+    .where(
+        stream.c.connection_id == sa.bindparam("connection_id"), record.c.disposition == "excluded",
+        record.c.rule.in_(("block_address", "block_domain")), among(record.c.external_id),
+    )
+)  # fmt: skip
+
+
+def blocked(c: Connection, connection_id: int, external_ids: Sequence[str]) -> dict[tuple[str, str], str]:
+    """(stream, external id) -> rule, of those ids whose records were left out because of whom they are about."""
+    rows = c.execute(_BLOCKED, {"connection_id": connection_id, "values": external_ids}) if external_ids else ()
+    return {(name, external_id): rule for name, external_id, rule in rows}
 
 
 def land(

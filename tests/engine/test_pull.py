@@ -20,10 +20,12 @@ from hub.api import (
     ContractBroken,
     Gap,
     Identifier,
+    Participation,
     Person,
     RateLimited,
     RawRecord,
     ScopeError,
+    Task,
     Transient,
 )
 from hub.landing import open_holds
@@ -236,6 +238,33 @@ def test_of_a_blocked_person_nothing_is_kept_whatever_the_record_says(
     with store.read() as c:
         for table in t.metadata.sorted_tables:
             assert "ana@kestrel" not in str(c.execute(sa.select(table)).all()), table.name
+
+
+def test_nor_what_names_a_blocked_person_by_number(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(store, {"a": Vendor(), "b": Vendor()}, capture={"block_domains": ("kestrel.example",)})
+    number = Identifier("acorn:contacts", "7")
+    blocked = Person(external_id="7", identifiers=(number, Identifier("email", "ana@kestrel.example")))
+    other = Person(external_id="8", identifiers=(Identifier("acorn:contacts", "8"),), name="Bo")
+    told: dict[str, Any] = {
+        "7": blocked,
+        "8": other,
+        "t7": Task(external_id="t7", title="Canary", about=(number,)),
+        "t8": Task(external_id="t8", title="Fine", about=(Identifier("acorn:contacts", "8"),)),
+        "m7": mail("m7", participants=(Participation(identifier=number, role="from", name="Canary"),)),
+    }
+    for name, streams in (("a", ("parties", "mail")), ("b", ("mail",))):  # at another account 7 is somebody else
+        for stream in streams:
+            run = world.run(name, stream)
+            monkeypatch.setattr(run.connector, "to_canonical", lambda _, raw: [told[raw.external_id]])
+            ids = ("7", "8") if stream == "parties" else ("t7", "t8", "m7")
+            books = world.take(run, *(RawRecord(i, b"Canary" if i.endswith("7") else b"-") for i in ids))
+            assert books.counts["excluded"] == {"parties": 1, "mail": 2 if name == "a" else 0}[stream]
+            assert set(books.rules) <= {"excluded:block_domain"}
+        if name == "a":
+            with store.read() as c:
+                kept = [str(c.execute(sa.select(table)).all()) for table in t.metadata.sorted_tables]
+            assert "Canary" not in "".join(kept)
+            assert "Fine" in "".join(kept)
 
 
 @pytest.mark.parametrize("what", ["subject", "text", "name", "address", "key", "attachment", "reference"])

@@ -14,7 +14,15 @@ from hub.settings import Connection, Settings, connector_settings
 
 Read = Callable[..., Settings]
 EXAMPLE = re.compile(r"# (\[[a-z_.]+\]|[a-z_]+ = .*)$")
-SECRETS = {"GMAIL_CLIENT_SECRET": "x", "GMAIL_REFRESH_TOKEN": "x", "HUBSPOT_TOKEN": "x"}
+SECRETS = {
+    "GMAIL_CLIENT_SECRET": "x",
+    "CALENDAR_CLIENT_SECRET": "s",
+    "CALENDAR_REFRESH_TOKEN": "r",
+    "ZENDESK_CLIENT_SECRET": "s",
+    "MAILCHIMP_API_KEY": "k-us1",
+    "GMAIL_REFRESH_TOKEN": "x",
+    "HUBSPOT_TOKEN": "x",
+}
 EITHER = ("cron = ",)  # the template offers it as the other choice beside `every`
 
 
@@ -39,7 +47,7 @@ def test_it_loads_as_it_is_and_changes_nothing(read: Read) -> None:
 
 def test_all_its_examples_load_together(read: Read) -> None:
     settings = read(uncommented(), {**SECRETS, "HUB_DATABASE_URL": "postgresql://u:p@db/hub"})
-    assert set(settings.connections) == {"gmail", "hubspot", "archive"}
+    assert set(settings.connections) == {"gmail", "calendar", "zendesk", "mailchimp", "hubspot", "archive"}
     assert settings.system_of_record.connection == "hubspot"
     assert settings.own.domains == ("acme.example",)
 
@@ -77,7 +85,7 @@ def test_it_holds_no_secret_and_only_example_names() -> None:
         assert domain.endswith(".example")
 
 
-@pytest.mark.parametrize("name", ["gmail", "hubspot", "archive"])
+@pytest.mark.parametrize("name", ["gmail", "calendar", "zendesk", "mailchimp", "hubspot", "archive"])
 def test_the_connectors_take_their_examples(read: Read, name: str) -> None:
     connection = read(uncommented(), {**SECRETS, "HUB_DATABASE_URL": "postgresql://u@db/hub"}).connections[name]
     registry = plugins.load([connection.connector])
