@@ -88,10 +88,13 @@ def is_public_id(key: str) -> bool:
 def rank(m: Mapped, now: datetime) -> bytes:
     """Order of sources: the lowest one's content is shown. Depends on the content alone, never on arrival.
 
-    A copy of which only the envelope was kept comes after whole ones, our own echo last.
+    A copy of which only the envelope was kept comes after whole ones, our own echo last. Among whole ones the fuller goes
+    first, and not whichever is a second older: the mail itself before the help desk's note of it.
     """
     kind = ECHO if m.hub_key else ENVELOPE if m.is_metadata_only else WHOLE
-    return kind + struct.pack(">Q", micros(m.at(now)) + (1 << 62)) + m.content + m.beside
+    addresses = sum(p.identifier.scheme == "email" for p in m.entity.participants)
+    lacking = 255 - min(2 * addresses + bool(m.entity.body), 255)
+    return kind + struct.pack(">BQ", lacking, micros(m.at(now)) + (1 << 62)) + m.content + m.beside
 
 
 def direction(m: Mapped, own: Own) -> str:

@@ -193,6 +193,14 @@ def test_copies_in_one_page(desk: Desk) -> None:
     assert {ext for _, _, ext, _ in desk.only["sources"]} == {"m1", "copy"}
 
 
+def test_the_fuller_copy_is_shown_though_another_is_older(fresh: Callable[[], Desk]) -> None:
+    whole = mail("m1", text="New words", body="New words\n> old ones", minute=5)
+    note = mail("m1", text="New words, cut", participants=(whole.participants[0],))
+    orders = in_every_order(fresh, takes(("a", whole), ("b", msgspec.structs.replace(note, external_id="c1"))))
+    assert all(o == orders[0] for o in orders)
+    assert [e["text"] for e in orders[0].values()] == ["New words"]
+
+
 def test_content_is_the_lowest_ranked_sources_whatever_came_first(fresh: Callable[[], Desk]) -> None:
     versions = [mail("m1", text=f"Version {i}", minute=i) for i in range(3)]
     copies = [msgspec.structs.replace(m, external_id=f"x{i}") for i, m in enumerate(versions)]
