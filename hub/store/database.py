@@ -53,8 +53,8 @@ class Store:
             store._prepare(migrate)
         except BaseException as exc:
             store.close()
-            if not isinstance(exc, sa.exc.OperationalError):
-                raise
+            if not isinstance(exc, sa.exc.OperationalError) and type(exc) is not sa.exc.DatabaseError:
+                raise  # the second is what a file that is no database gives
             reason = str(exc.orig).splitlines()[0] if exc.orig else "no reason given"
             raise ConfigError(f"hub.database cannot be opened: {reason}") from exc
         return store

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -256,3 +257,11 @@ def test_small_things() -> None:
     assert 20 < len(short_id("i", "x")) <= 32
     assert list(chunks([1, 2, 3], 2)) == [[1, 2], [3]]
     assert list(chunks([])) == []
+
+
+def test_a_file_that_is_no_database_is_named_as_one_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "hub.db"
+    file.write_bytes(b"somebody's notes, and long enough to be looked at" * 20)
+    with pytest.raises(ConfigError, match=r"hub\.database cannot be opened: file is not a database"):
+        Store.open(f"sqlite:///{file}")
+    assert file.read_bytes().startswith(b"somebody's notes")
