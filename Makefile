@@ -10,12 +10,13 @@ WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
-.PHONY: help install demo test tests lint bench lock clean
+.PHONY: help install demo test tests lint bench record lock clean
 
 help:
 	@echo "make demo     a made-up company's tools become one customer timeline (SERVE=1 keeps the tools up)"
 	@echo "make test     every check: style, types, room borders, tests on SQLite and PostgreSQL"
 	@echo "make bench    measurements as ratios (benchmarks/README.md)"
+	@echo "make record   TOOL=zendesk CONFIG=hub.toml: a real account's exchanges as cassettes (docs/cassettes.md)"
 	@echo "make install  only build $(VENV)"
 
 install: $(STAMP)
@@ -35,7 +36,7 @@ test: install
 	@$(MAKE) --no-print-directory -j 2 lint tests
 
 tests: install
-	@$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -o tmp_path_retention_policy=failed $(PYTEST)
 
 lint: install
 	@$(BIN)/ruff check --quiet .
@@ -45,6 +46,9 @@ lint: install
 
 bench: install
 	@$(BIN)/python -m benchmarks
+
+record: install
+	@$(BIN)/python -m hub.cli.record "$(TOOL)" --config "$(CONFIG)" --connection "$(CONNECTION)" --into "$(INTO)"
 
 lock:
 	uv pip compile --universal --generate-hashes --no-annotate --no-header \

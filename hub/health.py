@@ -35,6 +35,9 @@ def _connection(ask: Ask, name: str, now: datetime) -> dict[str, Any]:
         return {"connection": name, **empty}
     rows = list(ask("SELECT * FROM stream WHERE connection_id = :id ORDER BY id", {"id": row["id"]}))
     streams = sorted((_stream(ask, r, now) for r in rows), key=lambda s: _rank(s["status"]))
+    if row["is_paused"]:  # nothing is expected of it
+        off = {"status": "paused", "detail": "disconnected: its section can go from the settings", "census": None}
+        streams = [s | off for s in streams]
     return {
         "connection": name, "connector": row["connector"], "label": row["label"],
         "status": "paused" if row["is_paused"] else _worst([s["status"] for s in streams]),

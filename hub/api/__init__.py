@@ -8,6 +8,7 @@ from hub.api.auth import OAuthRefresh, ServiceAccount, StaticToken, TokenSource,
 from hub.api.budget import Budgeter, Ledger, MemoryLedger
 from hub.api.canonical import (
     SCHEMA_VERSION,
+    Answer,
     Attachment,
     Channel,
     Consent,
@@ -75,7 +76,7 @@ from hub.api.http import Http, HttpProfile, MemoryTokens, Response, Services, re
 from hub.api.manifest import API_VERSION, Budget, Deletes, Manifest, Scope, Stream
 
 __all__ = [
-    "API_VERSION", "SCHEMA_VERSION", "Attachment", "AuthError", "Budget", "Budgeter", "Census", "Change", "Channel",
+    "API_VERSION", "SCHEMA_VERSION", "Answer", "Attachment", "AuthError", "Budget", "Budgeter", "Census", "Change", "Channel",
     "Clock", "ConfigError", "Conflict", "Connector", "ConnectorSettings", "Consent", "ContractBroken",
     "Conversation", "CursorExpired", "Deal", "Deletes", "Direction", "Entity", "Estimate", "FakeClock", "Found",
     "Gap", "Gone", "Hooks", "Http", "HttpProfile", "HubError", "Identifier", "Interaction", "JournalEntry", "Kind",

@@ -7,8 +7,9 @@ one that several processes share, `MemoryLedger` serves a single process and tes
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from hub.api.clock import Clock
 from hub.api.errors import RateLimited
@@ -85,7 +86,7 @@ class Budgeter:
         while True:
             now = self._clock.now()
             until = self._ledger.blocked_until(self.account, budget.name)
-            start = _window_start(now, budget.window)
+            start, end = _window(now, budget)
             if until is None or until <= now:
                 held_from, held = self._purse.get(budget.name, (start, 0))
                 if held_from != start:
@@ -103,7 +104,7 @@ class Budgeter:
                     # One call dearer than a whole window: let it through alone, at a window's start.
                     if self._ledger.take(self.account, budget.name, start, limit, limit):
                         return
-                until = start + budget.window
+                until = end
             wait = (until - now).total_seconds()
             waited += wait
             if waited > self._patience_s:
@@ -114,22 +115,49 @@ class Budgeter:
                 )
             await self._clock.sleep(wait + 0.01)
 
+    def eta(self, method: str, calls: int) -> float:
+        """Seconds until the last of `calls` calls of `method` may go out, if nobody else spends.
+
+        What the windows running now have seen already is not looked at; what the vendor has blocked is.
+        """
+        now = at = self._clock.now()
+        for budget in sorted(self._budgets, key=lambda b: b.window, reverse=True):
+            units = budget.cost(method)
+            if not units:
+                continue
+            at = max(at, self._ledger.blocked_until(self.account, budget.name) or at)
+            per_window = max(math.floor(budget.units_per_window * (1 - budget.reserve)) // units, 1)
+            windows, calls = (calls - 1) // per_window, (calls - 1) % per_window + 1
+            if windows:
+                at = _window(at, budget)[0] + windows * budget.window
+        return (at - now).total_seconds()
+
     def close(self) -> None:
         """Give back what was taken and not spent in the windows still running."""
         for b in self._budgets:
             start, held = self._purse.pop(b.name, (None, 0))
-            if held and start == _window_start(self._clock.now(), b.window):
+            if held and start == _window(self._clock.now(), b)[0]:
                 self._ledger.take(self.account, b.name, start, -held, b.units_per_window)
 
-    def block(self, seconds: float, budget: str | None = None) -> datetime:
-        """The vendor refused: nobody spends for `seconds`. Returns the instant."""
+    def block(self, seconds: float, budget: str | None = None, method: str | None = None) -> datetime:
+        """The vendor refused: nobody spends for `seconds`. Returns the instant.
+
+        Of all budgets, of the one named, or of those that a call of `method` spends from; a method that costs nothing
+        is refused for a reason the table does not know, so all are meant.
+        """
         until = self._clock.now() + timedelta(seconds=seconds)
-        for b in self._budgets:
-            if budget is None or b.name == budget:
-                self._ledger.block(self.account, b.name, until)
+        meant = [b for b in self._budgets if budget in {None, b.name} and (method is None or b.cost(method))]
+        for b in meant or ([] if budget else self._budgets):
+            self._ledger.block(self.account, b.name, until)
         return until
 
 
-def _window_start(now: datetime, window: timedelta) -> datetime:
-    seconds = window.total_seconds()
-    return datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
+def _window(now: datetime, budget: Budget) -> tuple[datetime, datetime]:
+    """(start, end) of the window that `now` lies in. A day has 23 or 25 hours where the zone changes its clocks."""
+    if budget.zone:
+        zone = ZoneInfo(budget.zone)
+        today = datetime.combine(now.astimezone(zone), time(), zone)
+        return today.astimezone(UTC), (today + timedelta(days=1)).astimezone(UTC)
+    seconds = budget.window.total_seconds()
+    start = datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
+    return start, start + budget.window

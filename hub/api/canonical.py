@@ -24,6 +24,7 @@ Kind = Literal[
 ]  # fmt: skip
 Direction = Literal["inbound", "outbound", "internal"]
 Role = Literal["from", "to", "cc", "bcc", "organizer", "attendee", "requester", "agent", "author", "about"]
+Answer = Literal["", "accepted", "declined", "tentative", "unanswered"]
 Purpose = Literal[
     "sales", "onboarding", "support", "account", "self_service", "outbound", "transactional", "service",
     "informative", "feedback", "relationship_building", "cross_sell_upsell",
@@ -46,11 +47,12 @@ class Identifier(msgspec.Struct, frozen=True, order=True):
 
 
 class Participation(_Struct, frozen=True):
-    """One party's part in an interaction, as the source names it."""
+    """One party's part in an interaction, as the source names it. answer: to an invitation, where one was sent."""
 
     identifier: Identifier
     role: Role
     name: str = ""
+    answer: Answer = ""
 
 
 class Attachment(_Struct, frozen=True):
@@ -71,8 +73,11 @@ class Interaction(_Struct, frozen=True):
         ("message-id:...", "gmail-thread:..."); sharing any joins the two.
     text: the new part; body: everything, quotes and signature included ("" when equal to text).
     labels: the tool's own folders or labels, read by the capture policy.
-    signals: facts the capture policy and identity read ("bulk", "auto", "private", "list:<address>").
+    signals: facts the capture policy and identity read ("bulk", "auto", "private", "list:<address>"); "organizers-copy"
+        is the copy of a meeting that all guests' answers arrive at, and goes before the guests' own copies;
+        "revision:<n>" counts how often it was moved, and the higher goes first where no copy is the organizer's.
     direction: only where the source is certain; None lets the hub decide from the own people and domains.
+    all_day, all_day_last: the first and, of several, the last day of what has dates instead of instants.
     """
 
     external_id: str
@@ -81,6 +86,7 @@ class Interaction(_Struct, frozen=True):
     occurred_at: datetime | None = None
     participants: tuple[Participation, ...] = ()
     all_day: date | None = None
+    all_day_last: date | None = None
     ended_at: datetime | None = None
     zone: str = ""
     direction: Direction | None = None
@@ -100,7 +106,11 @@ class Interaction(_Struct, frozen=True):
 
 
 class Person(_Struct, frozen=True):
-    """A person as one source records them; `fields` become dated statements with provenance."""
+    """A person as one source records them; `fields` become dated statements with provenance.
+
+    Pushed to a tool that has the person, it names only what is to change there: a field with "" is emptied, what it
+    does not name stays.
+    """
 
     external_id: str
     identifiers: tuple[Identifier, ...] = ()
@@ -114,7 +124,7 @@ class Person(_Struct, frozen=True):
 
 
 class Organization(_Struct, frozen=True):
-    """A company, institution or household as one source records it."""
+    """A company, institution or household as one source records it; pushed, as a `Person` is."""
 
     external_id: str
     identifiers: tuple[Identifier, ...] = ()
@@ -201,7 +211,10 @@ class Note(_Struct, frozen=True):
 
 
 class Consent(_Struct, frozen=True):
-    """A person's permission on one channel. `opted_out` is absorbing."""
+    """A person's permission on one channel. `opted_out` is absorbing, and the only state that is ever pushed.
+
+    at: when the person said so. evidence: how they did; an opt-in without it cannot lift an earlier opt-out.
+    """
 
     external_id: str
     identifier: Identifier

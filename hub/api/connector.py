@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import msgspec
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from hub.api.canonical import Entity, Interaction, Organization, Person, Task
+from hub.api.canonical import Consent, Entity, Interaction, Organization, Person, Task
 from hub.api.http import Http, HttpProfile, Services
 from hub.api.manifest import Budget, Manifest
 
@@ -143,7 +143,7 @@ class Link(msgspec.Struct, frozen=True):
     remote_id: str = ""
 
 
-Pushable = Person | Organization | Interaction | Task
+Pushable = Person | Organization | Interaction | Task | Consent
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,10 +257,15 @@ class Connector(Generic[S]):
         """Enumerate the period without using the change feed; None where the vendor cannot."""
         return None
 
+    def writable(self, kind: str) -> frozenset[str]:
+        """The names in `fields` of a "person" or an "organization" that `push` writes; none by default."""
+        return frozenset()
+
     async def push(self, changes: Sequence[Change]) -> list[Receipt]:
         """Write changes of one kind, one receipt each, in order; idempotent by `Change.key`.
 
         A per-item refusal is a receipt "failed"; an exception means that no outcome is known for any item.
+        A `Consent` is written only as "opted_out"; whoever has no place for it in the tool is "unchanged".
         """
         raise NotImplementedError
 
@@ -279,8 +284,11 @@ class Connector(Generic[S]):
     def parse_webhook(self, request: WebhookRequest) -> Iterable[Notice]:
         raise NotImplementedError
 
-    def forget(self) -> None:
-        """Called when a connection is removed; nothing to do for connectors without state."""
+    async def forget(self) -> None:
+        """Called when a connection is removed: end what lives on at the vendor, drop what the token store holds.
+
+        Must do as much as it can when the sign-in is dead. Nothing to do for connectors without state.
+        """
 
 
 __all__ = [

@@ -38,10 +38,14 @@ class ScopeError(HubError):
 
 @dataclass(eq=False)
 class RateLimited(HubError):
-    """The vendor says slow down: wait `retry_after_s`, then the same request; status waiting-until."""
+    """The vendor says slow down: wait `retry_after_s`, then the same request; status waiting-until.
+
+    Meanwhile nobody spends from the budgets this call spends from; with `is_account_wide`, from none of the account.
+    """
 
     retry_after_s: float | None = None
     until: datetime | None = None
+    is_account_wide: bool = False
 
 
 @dataclass(eq=False)

@@ -10,9 +10,11 @@ import email.utils
 import logging
 import math
 import random
+import ssl
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -43,6 +45,7 @@ log = logging.getLogger("hub.http")
 
 MAX_BODY_BYTES = 128 * 1024 * 1024
 LONG_WAIT_S = 90.0
+HOPS = 4
 
 
 class MemoryTokens:
@@ -105,9 +108,9 @@ class Response:
 
 @dataclass(frozen=True)
 class HttpProfile:
-    """base_url: ends in "/". token: the sign-in, or None. explain: maps a vendor's own refusals to errors.
+    """base_url: ends in "/". token: the sign-in, or None. connections: requests under way at once (0: no limit).
 
-    explain(response) returns an error for statuses >= 400 that mean something special, or None.
+    explain(response) returns an error for statuses >= 400 that mean something special to this vendor, or None.
     observe(response, budgeter): reads quota headers. timeout_s bounds each read; deadline_s the whole call.
     """
 
@@ -119,7 +122,14 @@ class HttpProfile:
     timeout_s: float = 30.0
     deadline_s: float = 120.0
     attempts: int = 5
+    connections: int = 0
     max_body_bytes: int = MAX_BODY_BYTES
+
+
+@lru_cache(maxsize=1)
+def _trusted() -> ssl.SSLContext:
+    """The root certificates, read once in a process: every client would take 50 ms over them."""
+    return httpx.create_ssl_context()
 
 
 class Http:
@@ -135,16 +145,18 @@ class Http:
             services.account, manifest.budgets if budgets is None else budgets, services.ledger, services.clock,
             services.patience_s,
         )  # fmt: skip
+        self._manifest = manifest
         self._connector = manifest.name
         self._client: httpx.AsyncClient | None = None
-        own = httpx.URL(profile.base_url).host if profile.base_url else ""
-        self._hosts = {*manifest.hosts, own} - {""}
+        self._own_host = httpx.URL(profile.base_url).raw_host.decode() if profile.base_url else ""
+        self._gate = asyncio.Semaphore(profile.connections) if profile.connections else nullcontext()
 
     @property
     def client(self) -> httpx.AsyncClient:
         if self._client is None:
             self._client = httpx.AsyncClient(
                 transport=self.services.transport,
+                verify=_trusted(),
                 timeout=self.profile.timeout_s,
                 follow_redirects=False,
                 trust_env=self.services.transport is None,
@@ -179,7 +191,7 @@ class Http:
 
         path: relative to the base URL, or an absolute URL on an allowed host. cost: method name in the budget
         table, `calls` of them. safe: may be sent again when the outcome is unknown (default: GET, HEAD, PUT,
-        DELETE, and POST only when said).
+        DELETE, and POST only when said). Redirects are followed for those, to allowed hosts.
         Raises: the errors of `hub.api.errors`; Transient with "outcome unknown" for an unsafe call cut off.
         """
         url = self._url(path)
@@ -201,7 +213,8 @@ class Http:
             sleep=self.services.clock.sleep,
             reraise=True,
         )
-        return await retrying(self._once, method, url, params, body, send_headers, cost, calls)
+        sending = _Sending(method, url, params, body, send_headers)
+        return await retrying(self._once, sending, HOPS if again else 0, cost, calls)
 
     def _wait(self, state: RetryCallState) -> float:
         exc = state.outcome.exception() if state.outcome else None
@@ -209,24 +222,10 @@ class Http:
             return min(max(exc.retry_after_s, 0.05), self.services.patience_s)
         return float(min(30.0, 0.5 * 2.0 ** (state.attempt_number - 1)) * (0.5 + self.services.jitter()))
 
-    async def _once(
-        self,
-        method: str,
-        url: httpx.URL,
-        params: Mapping[str, Any] | None,
-        body: bytes | None,
-        headers: dict[str, str],
-        cost: str,
-        calls: int,
-    ) -> Response:
+    async def _once(self, sending: "_Sending", hops: int, cost: str, calls: int) -> Response:
+        """One try: the request and, at most `hops` times, where its answer sends it."""
         await self.budget.spend(cost, calls)
-        source = self.profile.token
-        token = await source.token(self.services, self.client) if source else None
-        response = await self._send(method, url, params, body, headers, token)
-        if response.status == 401 and source and token:
-            if await source.refused(token, self.services, self.client):
-                token = await source.token(self.services, self.client)
-                response = await self._send(method, url, params, body, headers, token)
+        response = await self._signed(sending)
         if self.profile.observe:
             self.profile.observe(response, self.budget)
         if response.status >= 400:
@@ -236,23 +235,44 @@ class Http:
             error.request_id = response.request_id
             if isinstance(error, RateLimited):
                 seconds = error.retry_after_s if error.retry_after_s is not None else 1.0
-                error.until = self.budget.block(seconds)
+                error.until = self.budget.block(seconds, method=None if error.is_account_wide else cost)
             raise error
-        if 300 <= response.status < 400:
-            raise ContractBroken("answered with a redirect, which is never followed", status=response.status)
+        if not 300 <= response.status < 400 or response.status == 304:
+            return response
+        location = response.headers.get("location", "")  # one that is no address, httpx has refused already
+        if not location:
+            lost = _transient(self._connector, "answered with a redirect that leads nowhere", True)
+            lost.status = response.status
+            raise lost
+        if not hops:
+            raise ContractBroken("answered with a redirect that is not followed", status=response.status)
+        return await self._once(self._moved(sending, response, location), hops - 1, cost, calls)
+
+    def _moved(self, sending: "_Sending", response: Response, location: str) -> "_Sending":
+        """The request at its new address. Raises ContractBroken for a host that is not allowed."""
+        url = sending.url.join(location)
+        self._must_be_allowed(url)
+        if response.status != 303:
+            return _Sending(sending.method, url, None, sending.body, sending.headers)
+        headers = {name: value for name, value in sending.headers.items() if name.lower() != "content-type"}
+        return _Sending("HEAD" if sending.method == "HEAD" else "GET", url, None, None, headers)
+
+    async def _signed(self, sending: "_Sending") -> Response:
+        """With a token and, where the vendor no longer takes it, with a fresh one."""
+        source = self.profile.token
+        token = await source.token(self.services, self.client) if source else None
+        response = await self._send(sending, token)
+        if response.status == 401 and source and token and await source.refused(token, self.services, self.client):
+            response = await self._send(sending, await source.token(self.services, self.client))
         return response
 
-    async def _send(
-        self,
-        method: str,
-        url: httpx.URL,
-        params: Mapping[str, Any] | None,
-        body: bytes | None,
-        headers: dict[str, str],
-        token: str | None,
-    ) -> Response:
-        if token:
-            headers = {**headers, "authorization": f"Bearer {token}"}
+    async def _send(self, sending: "_Sending", token: str | None) -> Response:
+        headers = {**sending.headers, "authorization": f"Bearer {token}"} if token else sending.headers
+        async with self._gate:
+            return await self._exchange(sending, headers)
+
+    async def _exchange(self, sending: "_Sending", headers: dict[str, str]) -> Response:
+        method, url, params, body = sending.method, sending.url, sending.params, sending.body
         started = self.services.clock.monotonic()
         self.requests += 1
         try:
@@ -293,12 +313,34 @@ class Http:
         return RecordRejected("the vendor refused the request")
 
     def _url(self, path: str) -> httpx.URL:
-        url = httpx.URL(self.profile.base_url).join(path)
-        if url.host not in self._hosts:
-            raise ContractBroken(f"refusing to call host {url.host!r}: not one of {sorted(self._hosts)}")
-        if url.scheme != "https" and url.host not in {"127.0.0.1", "localhost", "::1"}:
-            raise ContractBroken(f"refusing to call {url.host!r} without TLS")
+        try:
+            url = httpx.URL(self.profile.base_url).join(path)
+        except httpx.InvalidURL as exc:
+            raise ContractBroken(f"not an address: {exc}") from exc
+        self._must_be_allowed(url)
         return url
+
+    def _must_be_allowed(self, url: httpx.URL) -> None:
+        """Raises ContractBroken for an address that no token may go to."""
+        host = url.raw_host.decode()
+        if host != self._own_host and not self._manifest.allows(host):
+            known = sorted({*self._manifest.hosts, self._own_host} - {""})
+            raise ContractBroken(f"refusing to call host {host!r}: not one of {known}")
+        if url.userinfo:  # a name in the address would take the token's place
+            raise ContractBroken(f"refusing to call {host!r} under a name that the address carries")
+        if url.scheme != "https" and host not in {"127.0.0.1", "localhost", "::1"}:
+            raise ContractBroken(f"refusing to call {host!r} without TLS")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """One request as it goes out, but for the token."""
+
+    method: str
+    url: httpx.URL
+    params: Mapping[str, Any] | None
+    body: bytes | None
+    headers: dict[str, str]
 
 
 def _transient(connector: str, message: str, is_unknown: bool) -> Transient:

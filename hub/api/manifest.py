@@ -1,10 +1,13 @@
 """What a connector declares about itself, before any code of it runs."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
 API_VERSION = 1
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_HOST = re.compile(rf"{_LABEL.pattern}(?:\.{_LABEL.pattern})*")
 
 Deletes = Literal["confirmed", "suspected", "undetectable"]
 
@@ -42,7 +45,8 @@ class Budget:
     """How many units may be spent per window per vendor account, shared by pull and push.
 
     units: cost of one call by method name; `default_units` for methods not named.
-    reserve: share of each window kept for interactive reads.
+    reserve: share of each window kept for interactive reads. zone: where the midnight is that ends a window of one day;
+    "" is UTC.
     """
 
     name: str
@@ -51,6 +55,11 @@ class Budget:
     units: dict[str, int] = field(default_factory=dict)
     default_units: int = 1
     reserve: float = 0.05
+    zone: str = ""
+
+    def __post_init__(self) -> None:
+        if self.zone and self.window != timedelta(days=1):
+            raise ValueError(f"budget {self.name!r}: only a window of one day has a zone")
 
     def cost(self, method: str) -> int:
         return self.units.get(method, self.default_units)
@@ -58,7 +67,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Manifest:
-    """name: entry-point and config name. pushes: object types `push` accepts. hosts: where the token may go.
+    """name: entry-point and config name. pushes: object types `push` accepts.
+
+    hosts: where the token may go, beside the base URL's own host; "*.tool.example" is any host that has exactly one label
+    before that, for tools that give each account an address of its own.
 
     Every connector states the contract version it was built for; the hub lists and skips a mismatch.
     """
@@ -78,6 +90,18 @@ class Manifest:
     vendor_api: str = ""
     docs: str = ""
     api_version: int = API_VERSION
+
+    def __post_init__(self) -> None:
+        for host in self.hosts:
+            if not _HOST.fullmatch(host.removeprefix("*.")) or (host.startswith("*.") and host.count(".") < 2):
+                raise ValueError(f"hosts: {host!r} is neither a host nor a pattern such as *.tool.example")
+
+    def allows(self, host: str) -> bool:
+        """Whether `host`, as it goes over the wire (ASCII, lower case), is one of `hosts` or fits a pattern of them."""
+        label, _, rest = host.partition(".")
+        if _LABEL.fullmatch(label) and f"*.{rest}" in self.hosts:
+            return True
+        return host in self.hosts and "*" not in host
 
     def stream(self, name: str) -> Stream:
         for stream in self.streams:

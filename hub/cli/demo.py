@@ -60,10 +60,11 @@ def _play(company: "Company", running: "Mapping[str, Running]", config: Path) ->
          f"{', '.join(most)} and {last}.")  # fmt: skip
     steps: list[tuple[str, list[str]]] = [
         ("Everything the tools hold comes in: once, with its books.", ["sync"]),
-        ("What would change in the CRM, before anything does:", ["plan"]),
+        ("What would change in the tools, before anything does:", ["plan"]),
         ("A person says yes; every write is journalled first.", ["apply", "--yes"]),
         (f"The customer {hero.name}, newest first:", ["timeline", hero.address, "--limit", "12"]),
         ("The four answers:", ["brief", hero.address]),
+        ("Which tool says what:", ["fields", hero.address]),
         ("And again: nothing is new, nothing changes.", ["sync"]),
         ("", ["plan"]),
     ]

@@ -6,14 +6,14 @@ from typing import Any
 from hub.cli import FAILED, OK, USAGE
 from hub.cli.opening import opened
 from hub.cli.output import Screen
-from hub.cli.people import ARROWS, channel, public_id
+from hub.cli.people import ARROWS, answers, channel, day_or_moment, public_id
 from hub.cli.running import fail
 from hub.cli.text import clean, day, moment, number, plural
 
 _SHARING = {
     "personal": "one person's own", "role": "a desk, never one person", "list": "a mailing list",
     "no_reply": "nobody reads it", "shared": "shared by several people", "free_domain": "a free-mail domain",
-    "own": "one of yours",
+    "own": "one of yours", "unknown": "", "ambiguous": "does not say which country",
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def run_explain(args: argparse.Namespace, screen: Screen) -> int:
 def show(screen: Screen, e: dict[str, Any]) -> None:
     screen.line(clean(e["subject"]) or f"({e['kind']} without a subject)", "bold")
     flow = f"{ARROWS.get(e['direction'], '·')} {e['direction']}"
-    screen.line(f"{moment(e['at'], screen.zone)}  ·  {channel(e)}  ·  {flow}  ·  {e['public_id']}", "dim")
+    screen.line(f"{day_or_moment(e, screen)}  ·  {channel(e)}  ·  {flow}  ·  {e['public_id']}", "dim")
     if e["is_gone"]:
         screen.line("It has left the timeline: the source no longer has it.", "yellow")
     screen.line("─" * screen.columns, "dim")
@@ -77,6 +77,8 @@ def _people(screen: Screen, e: dict[str, Any]) -> None:
     for p in e["people"]:
         roles.setdefault(p["address"], []).append(p["role"])
     screen.heading("Who takes part, and why we think so")
+    if told := answers(e["people"]):
+        screen.text(told, indent=2)
     for i in e["identity"]:
         role = "/".join(dict.fromkeys(roles.get(i["address"], ["about"])))
         name = clean(i["party"]["name"])

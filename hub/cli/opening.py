@@ -133,7 +133,10 @@ def with_imports(settings: "Settings", imports: list[Remembered]) -> "Settings":
 
 
 def ordered(engine: "Engine", names: list[str]) -> list[str]:
-    """The named connections, else all enabled ones; the system of record first. Raises ConfigError for a stranger."""
+    """The named connections, else all enabled ones that were not disconnected; the system of record first.
+
+    Raises ConfigError for a stranger.
+    """
     from hub.api.errors import ConfigError
     from hub.settings import did_you_mean
 
@@ -143,7 +146,7 @@ def ordered(engine: "Engine", names: list[str]) -> list[str]:
             near = did_you_mean(name, list(known))
             hint = f'did you mean "{near}"?' if near else f"there are: {', '.join(known) or 'none yet'}"
             raise ConfigError(f'there is no connection "{name}"; {hint}')
-    chosen = list(dict.fromkeys(names)) or engine.names()
+    chosen = list(dict.fromkeys(names)) or [name for name in engine.names() if not engine.is_disconnected(name)]
     first = engine.settings.system_of_record.connection
     return sorted(chosen, key=lambda name: name != first)
 

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from hub.cli import FAILED, OK, USAGE
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 ARROWS = {"inbound": "←", "outbound": "→", "internal": "↔"}
 SAYERS = ("from", "organizer", "author", "agent", "requester")
 BAR = 20
+ANSWERS = (  # the word in the schema, said of one, said of several
+    ("accepted", "accepted", "accepted"), ("declined", "declined", "declined"), ("tentative", "may come", "may come"),
+    ("unanswered", "has not answered", "have not answered"),
+)  # fmt: skip
 
 
 def args_brief(p: argparse.ArgumentParser) -> None:
@@ -140,7 +144,9 @@ def _last(screen: Screen, last: dict[str, Any] | None, at: datetime) -> None:
         screen.text(last["snippet"], indent=2, lines=3)
     who = people(last)
     screen.line(f"{ARROWS.get(last['direction'], '·')} {who}" if who else "", "dim", 2)
-    screen.line(f"{moment(last['at'], screen.zone)}, {channel(last)}, from {sources(last)}", "dim", 2)
+    if told := answers(last["people"]):
+        screen.text(told, "dim", 2)
+    screen.line(f"{day_or_moment(last, screen)}, {channel(last)}, from {sources(last)}", "dim", 2)
 
 
 def _responsible(screen: Screen, owner: dict[str, Any] | None) -> None:
@@ -159,13 +165,15 @@ def _next_step(screen: Screen, step: dict[str, Any] | None, at: datetime) -> Non
     when = ("overdue, " * step["is_overdue"] + ago(due, at, screen.zone)) if due else "no date"
     style = "red" if step["is_overdue"] else "dim"
     screen.ends(clean(step["title"]) or f"({step['kind']})", when, "cyan", 2, style)
-    parts = [f"{step['kind']}, {moment(due, screen.zone)}" if due else step["kind"]]
+    parts = [f"{step['kind']}, {day_or_moment({**step, 'at': due}, screen)}" if due else step["kind"]]
     if step["owner"]:
         parts.append(clean(step["owner"]["name"]))
     parts.append(f"from {clean(step['source'])}")
     if step["others"]:
         parts.append(plural(step["others"], "more open task"))
     screen.line(", ".join(parts), "dim", 2)
+    if told := answers(step["people"]):
+        screen.text(told, "yellow" if "declined" in told else "dim", 2)
 
 
 def _relationship(screen: Screen, r: dict[str, Any]) -> None:
@@ -233,13 +241,14 @@ def show_timeline(screen: Screen, page: dict[str, Any], args: argparse.Namespace
     screen.line(f"{plural(party['interactions'], 'interaction')}, newest first; times in {' and '.join(zones)}", "dim")
     month = ""
     for entry in entries:
-        local = entry["at"].astimezone(screen.zone)
+        first = entry["all_day"]
+        local = date.fromisoformat(first) if first else entry["at"].astimezone(screen.zone)  # a day is one everywhere
         if (this := f"{local:%B %Y}") != month:
             month = this
             screen.heading(month + ("  ahead" if entry["at"] > at else ""))
         else:
             screen.line()
-        show_entry(screen, entry, "all day" if entry["all_day"] else f"{local:%H:%M}", f"{local:%a %d}")
+        show_entry(screen, entry, "all day" if first else f"{local:%H:%M}", f"{local:%a %d}")
     if page["next"]:
         screen.hint(f"Older ones: the same command with --before {page['next']}")
 
@@ -257,6 +266,10 @@ def show_entry(screen: Screen, entry: dict[str, Any], clock: str, weekday: str) 
         (f"  {files}" if files else "", "dim"), indent=2,
     )  # fmt: skip
     screen.ends(people(entry), f"{entry['channel']}  {entry['public_id'][:12]}", "dim", 19 - 2)
+    if entry["all_day_last"]:
+        screen.line(day_or_moment(entry, screen), "dim", 17)
+    if told := answers(entry["people"]):
+        screen.text(told, "dim", 17, lines=2)
     if entry["snippet"]:
         screen.text(entry["snippet"], indent=17, lines=2)
     elif entry["is_metadata_only"]:
@@ -276,6 +289,26 @@ def people(entry: dict[str, Any]) -> str:
     if said and shown:
         return f"{_few(said)} to {shown}" if entry["kind"] == "message" else f"{_few(said)} with {shown}"
     return _few(said) or shown or _few([clean(p["name"]) for p in entry["people"]])
+
+
+def answers(people: Sequence[dict[str, Any]]) -> str:
+    """ "Ana Ruiz accepted, Bo Lee declined": how the guests answered the invitation, the customer's first."""
+    guests = sorted((p for p in people if p["role"] != "organizer"), key=lambda p: p["kind"] == "own")
+    told = []
+    for answer, one, several in ANSWERS:
+        names = list(dict.fromkeys(clean(p["name"]) for p in guests if p["answer"] == answer))
+        if names:
+            *first, last = [*names[:2], plural(len(names) - 2, "other")] if len(names) > 2 else names
+            told.append(f"{', '.join(first)} and {last} {several}" if first else f"{last} {one}")
+    return ", ".join(told)
+
+
+def day_or_moment(entry: dict[str, Any], screen: Screen) -> str:
+    """ "Fri 20 Nov 2026 17:05 CET", or the day or days of what has no hours: the same in every zone."""
+    if not entry["all_day"]:
+        return moment(entry["at"], screen.zone)
+    first, last = (date.fromisoformat(entry[name] or entry["all_day"]) for name in ("all_day", "all_day_last"))
+    return f"{first:%a %d %b %Y}" + (f" to {last:%a %d %b %Y}" if last > first else ", all day")
 
 
 def _few(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""`ihub plan`, `apply` and `undo`: nothing is written to the system of record that was not shown before."""
+"""`ihub plan`, `apply` and `undo`: nothing is written to any tool that was not shown before."""
 
 import argparse
 import asyncio
@@ -43,16 +43,27 @@ def run_plan(args: argparse.Namespace, screen: Screen) -> int:
     from hub import outbox
     from hub.engine import push
 
+    documents = []
     with opened(args, screen) as engine:
-        name = push.destination(engine)
-        screen.progress(f"comparing the timeline with {name}")
-        plan = push.plan(engine)
-        with engine.store.read() as c:
-            preview = outbox.preview(c, plan.id, LOOKED_AT) if plan.id else []
-        first = _first_of_each(preview, max(0, args.limit))
-        screen.emit({"destination": name, **plan.to_dict(), "preview": first})
-        show_plan(screen, plan, name, first)
+        for n, name in enumerate(_destinations(engine)):
+            screen.progress(f"comparing the timeline with {name}")
+            plan = push.plan(engine, name)
+            with engine.store.read() as c:
+                preview = outbox.preview(c, plan.id, LOOKED_AT) if plan.id else []
+            first = _first_of_each(preview, max(0, args.limit))
+            documents.append({"destination": name, **plan.to_dict(), "preview": first})
+            if n:
+                screen.line()
+            show_plan(screen, plan, name, first)
+    screen.emit(documents[0] | ({"others": documents[1:]} if documents[1:] else {}))
     return OK
+
+
+def _destinations(engine: "Engine") -> list[str]:
+    """Everything that is written to. Raises ConfigError when that is nothing."""
+    from hub.engine import push
+
+    return push.destinations(engine) or [push.destination(engine)]
 
 
 def _first_of_each(preview: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
@@ -91,6 +102,9 @@ def show_plan(screen: Screen, plan: "Plan", name: str, preview: list[dict[str, A
                 (f"{row['effect']:<7}", {"delete": "red", "update": "yellow"}.get(row["effect"], "green")),
                 (f"{row['kind']:<13}", "dim"), (clean(row["title"]), ""), indent=2,
             )  # fmt: skip
+            for field, value in row.get("fields", {}).items():
+                before = clean(row["before"][field]) or "(nothing)"
+                screen.line(f"{field}: {before} → {clean(value) or '(emptied)'}", "dim", 4)
     held = plan.status == "held"
     screen.hint(
         f"Next: `ihub approve {plan.id}` if this is right, then `ihub apply {plan.id}`; else `ihub reject {plan.id}`."
@@ -113,37 +127,53 @@ def run_apply(args: argparse.Namespace, screen: Screen) -> int:
     from hub.engine import push
 
     with opened(args, screen) as engine:
-        name = push.destination(engine)
-        plan = _chosen(engine, args.plan)
-        if not plan.changes:
-            screen.emit({"plan": 0, "status": "nothing to do", "exit_code": OK, "done": {}, "failed": 0})
-            screen.line(f"Nothing to do: {name} holds everything that is due.", "green")
-            return OK
-        if refusal := _agreed(engine, plan, name, args.yes, screen):
-            return fail(screen, USAGE, refusal)
-        if plan.status not in {"approved", "applying"}:
-            push.approve(engine, plan.id)
-        result = asyncio.run(push.apply(engine, plan.id, _counting(screen, f"writing to {name}")))
-        screen.emit(result.to_dict())
-        _show_result(screen, result, f"Plan {plan.id} at {name}")
-        if result.exit_code == OK:
-            screen.hint(f"`ihub undo {plan.id}` would take it back. `ihub sync {name}` reads it back as a check.")
-        return result.exit_code
+        if args.plan is not None:
+            due = [(push.destination_of(engine, args.plan), _known(engine, args.plan))]
+        else:
+            due = [(name, _newest(engine, name)) for name in _destinations(engine)]
+        documents = []
+        for name, plan in due:
+            if plan.changes and (refusal := _agreed(engine, plan, name, args.yes, screen)):
+                return fail(screen, USAGE, refusal)
+            documents.append(_apply(engine, plan, name, screen))
+    screen.emit(documents[0] | ({"others": documents[1:]} if documents[1:] else {}))
+    return next((code for d in documents if (code := d["exit_code"])), OK)
 
 
-def _chosen(engine: "Engine", plan_id: int | None) -> "Plan":
-    """The plan asked for, else the newest open one, else a new one. Raises ConfigError for what cannot be applied."""
+def _apply(engine: "Engine", plan: "Plan", name: str, screen: Screen) -> dict[str, Any]:
+    from hub.engine import push
+
+    if not plan.changes:
+        screen.line(f"Nothing to do: {name} holds everything that is due.", "green")
+        return {"destination": name, "plan": 0, "status": "nothing to do", "exit_code": OK, "done": {}, "failed": 0}
+    if plan.status not in {"approved", "applying"}:
+        push.approve(engine, plan.id)
+    result = asyncio.run(push.apply(engine, plan.id, _counting(screen, f"writing to {name}")))
+    _show_result(screen, result, f"Plan {plan.id} at {name}")
+    if result.exit_code == OK:
+        screen.hint(f"`ihub undo {plan.id}` would take it back. `ihub sync {name}` reads it back as a check.")
+    return {"destination": name, **result.to_dict()}
+
+
+def _newest(engine: "Engine", name: str) -> "Plan":
+    """The newest open plan of a destination, else a new one."""
     from hub import outbox
-    from hub.api.errors import ConfigError
     from hub.engine import push
 
     with engine.store.read() as c:
-        if plan_id is None:
-            found = outbox.newest(c, push.scope(engine).connection_id, OPEN)
-        elif (found := outbox.read(c, plan_id)) is None:
-            raise ConfigError(f"there is no plan {plan_id}: `ihub plan` makes one")
+        found = outbox.newest(c, push.scope(engine, name).connection_id, OPEN)
+    return found or push.plan(engine, name)
+
+
+def _known(engine: "Engine", plan_id: int) -> "Plan":
+    """The plan asked for. Raises ConfigError for what cannot be applied."""
+    from hub import outbox
+    from hub.api.errors import ConfigError
+
+    with engine.store.read() as c:
+        found = outbox.read(c, plan_id)
     if found is None:
-        return push.plan(engine)
+        raise ConfigError(f"there is no plan {plan_id}: `ihub plan` makes one")
     if found.status not in OPEN:
         raise ConfigError(f"plan {found.id} is {found.status} and cannot be applied: `ihub plan` makes a new one")
     return found
@@ -204,7 +234,7 @@ def run_undo(args: argparse.Namespace, screen: Screen) -> int:
     from hub.engine import push
 
     with opened(args, screen) as engine:
-        name = push.destination(engine)
+        name = push.destination_of(engine, args.plan)
         with engine.store.read() as c:
             plan = outbox.read(c, args.plan)
         needs_yes = plan is not None and plan.status in {"applied", "partly"} and not args.yes

@@ -36,6 +36,14 @@ private_labels = ["{company.private_label}"]
 [system_of_record]
 connection = "hubspot"
 """
+TOLD = """
+[fields.person.phone]
+owner = "hubspot"
+write_to = ["zendesk"]
+
+[consent]
+write_to = ["hubspot"]
+"""
 CONNECTION = """
 [connections.{name}]
 connector = "{connector}"
@@ -119,6 +127,7 @@ _FILL = {
 def configure(folder: Path, company: "Company", urls: Mapping[str, str]) -> Path:
     """Write hub.toml for these tools (connector name -> base URL without a slash at the end); secrets as variables."""
     text = HUB.format(data=folder.resolve().as_posix(), company=company)
+    text += TOLD if {"zendesk", "mailchimp"}.issubset(urls) else ""
     for name, connector, options in _connections(company, urls):
         text += CONNECTION.format(name=name, connector=connector, url=urls[connector])
         for key, value in options.items():

@@ -65,6 +65,9 @@ HUB_TOML = """\
 # ana+news@... is ana@...; at Gmail, a.na@ is ana@.
 # strip_plus = true
 # gmail_dots = true
+# The country of telephone numbers that do not say theirs: 030 23125100 is +49 30 23125100. Without it only numbers written
+# with their country's code are told apart for sure; one read earlier counts anew when its record is read again.
+# default_region = "DE"
 
 [contacts]
 # Who becomes a contact at the system of record: "all" is every external person with an interaction, "replied_to"
@@ -83,6 +86,21 @@ HUB_TOML = """\
 # The brake: a plan that changes more than this share of what is there, or more than this many, waits for a person.
 # brake_percent = 5
 # brake_count = 50
+
+[fields]
+# Fields of people and companies that several tools hold. Without a rule the newest value is shown and nothing is written.
+# owner: its value counts, an emptied field too. precedence: the first that has a value. write_to: kept at the value that
+# counts. docs/fields.md has the names and the rules; `ihub fields WHO` shows who says what.
+# person = { phone = { owner = "hubspot", write_to = ["zendesk"] }, job_title = { precedence = ["hubspot", "zendesk"] } }
+# organization = { website = { owner = "hubspot" } }
+
+[consent]
+# Connections that are told when somebody opts out of e-mail in any tool. Nobody is ever opted in.
+# write_to = ["mailchimp"]
+
+[meetings]
+# Calendars that get the meetings to come which stand in another tool (the CRM, say) and in no calendar. Nobody is invited.
+# write_to = ["calendar"]
 
 [inbox]
 # Webhooks: `ihub serve` listens there for "look again" at /hooks/NAME; without a port, polling alone does it.

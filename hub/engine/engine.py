@@ -115,6 +115,12 @@ class Engine:
         )  # fmt: skip
         return cls(values, services)
 
+    def is_disconnected(self, name: str) -> bool:
+        """Whether `ihub disconnect` has let it go, though its section is still there."""
+        with self.store.read() as c:
+            paused = sa.select(t.connection.c.is_paused).where(t.connection.c.name == name)
+            return bool(c.execute(paused).scalar())
+
     def _configured(self, name: str) -> config.Connection:
         known = list(self.settings.connections)
         if name not in known:
@@ -171,7 +177,7 @@ class Engine:
         return identity.Rules(
             own=own, free_domains=identity.free_domains() | frozenset(s.free_domains_extra),
             role_localparts=identity.role_localparts() | frozenset(s.role_localparts_extra), strip_plus=s.strip_plus,
-            gmail_dots=s.gmail_dots,
+            gmail_dots=s.gmail_dots, default_region=s.default_region,
         )  # fmt: skip
 
     # --- one connection -----------------------------------------------------------------------------------------
@@ -185,6 +191,7 @@ class Engine:
             await connector.aclose()
         values = {
             "account_id": matrix.account_id, "label": matrix.label, "checked_at": micros(self.clock.now()),
+            "is_paused": False,  # one that was disconnected is taken up again by whoever names it
             "own_identities": json.dumps(sorted(matrix.own_identities)),
             "capabilities": json.dumps(sorted(matrix.capabilities)),
         }  # fmt: skip
@@ -266,17 +273,17 @@ class Engine:
         return SyncResult(name, st.worst(statuses), code, results, lines)
 
     async def _deliver(self, result: SyncResult) -> SyncResult:
-        """With `approve = "auto"`, what a sync brought goes on to the system of record; what the brake holds waits."""
-        record = self.settings.system_of_record
-        if record.approve != "auto" or not record.connection:
+        """With `approve = "auto"`, what a sync brought goes on to whoever is written to; what the brake holds waits."""
+        if self.settings.system_of_record.approve != "auto":
             return result
         from hub.engine import push
 
-        delivered = await push.deliver(self)
-        if delivered is not None:
-            result.lines.append(f"{record.connection}: {delivered.summary}")
-            result.status = st.worst([result.status, delivered.status])
-            result.exit_code = result.exit_code or delivered.exit_code
+        for name in push.destinations(self):
+            delivered = await push.deliver(self, name)
+            if delivered is not None:
+                result.lines.append(f"{name}: {delivered.summary}")
+                result.status = st.worst([result.status, delivered.status])
+                result.exit_code = result.exit_code or delivered.exit_code
         return result
 
     async def _refused(self, name: str, connection_id: int, detail: str) -> SyncResult:

@@ -1,5 +1,6 @@
 """One page through every room, in one transaction: landing, identity, reconcile, books and cursor together."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,8 +11,9 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub import identity, landing, reconcile
+from hub import identity, landing, parties, reconcile
 from hub.api import (
+    ConfigError,
     Connector,
     Consent,
     Deal,
@@ -35,8 +37,9 @@ from hub.landing import Books, CapturePolicy, Disposition, Held, Landing
 from hub.store import Store, change, chunks, digest, micros, put, renew, unpack
 from hub.store import tables as t
 
-Item = Deal | Task | Ticket | Service | Note | Consent
-ITEM_KINDS = {Deal: "deal", Task: "task", Ticket: "ticket", Service: "service", Note: "note", Consent: "consent"}
+log = logging.getLogger("hub.engine")
+Item = Deal | Task | Ticket | Service | Note
+ITEM_KINDS = {Deal: "deal", Task: "task", Ticket: "ticket", Service: "service", Note: "note"}
 
 
 @dataclass
@@ -80,6 +83,7 @@ class _Work:
     interaction: Interaction | None = None
     parties: list[Person | Organization] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
+    consents: list[Consent] = field(default_factory=list)
     redirects: list[Redirect] = field(default_factory=list)
     is_tombstone: bool = False
     is_metadata_only: bool = False
@@ -89,7 +93,7 @@ class _Work:
     def block(self, rule: str) -> None:
         """Nothing of the record is kept: it tells of somebody the policy blocks."""
         self.row.disposition, self.row.rule, self.row.body = "excluded", rule, None
-        self.interaction, self.parties, self.items, self.is_blocked = None, [], [], True
+        self.interaction, self.parties, self.items, self.consents, self.is_blocked = None, [], [], [], True
 
 
 def take(run: StreamRun, page: Page, now: datetime, cursor: dict[str, Any] | None) -> Books:
@@ -203,7 +207,10 @@ def _sort(run: StreamRun, work: _Work, entity: Entity) -> None:
         work.redirects.append(entity)
     elif isinstance(entity, Unmapped):
         row.disposition, row.rule, row.body = "excluded", entity.reason[:64], None
-    elif not _is_blocked(run, work, _about(entity)):
+    elif isinstance(entity, Consent):
+        if not _is_blocked(run, work, (entity.identifier,)):
+            work.consents.append(entity)
+    elif not _is_blocked(run, work, entity.about):
         work.items.append(entity)
 
 
@@ -222,7 +229,7 @@ def _drop_blocked(run: StreamRun, work: list[_Work]) -> None:
     named: dict[tuple[str, str], list[_Work]] = {}
     for w in work:
         people = [p.identifier for p in w.interaction.participants] if w.interaction else []
-        for i in (*people, *(i for e in w.items for i in _about(e))):
+        for i in (*people, *(i for e in w.items for i in e.about), *(e.identifier for e in w.consents)):
             if i.scheme.startswith(tool):
                 kind = i.scheme.removeprefix(tool)
                 for name in [kind] if kind in parties else parties:
@@ -244,6 +251,7 @@ def _store(
         if w.interaction is None
         and not w.parties
         and not w.items
+        and not w.consents
         and w.raw.external_id in known
         and w.row.disposition != "failed"  # what cannot be read today stays as it was read before
     ]
@@ -255,6 +263,8 @@ def _store(
     _parties(run, c, [(ids[w.raw.external_id], w) for w in work if w.parties], final, now)
     _interactions(run, c, [(ids[w.raw.external_id], w) for w in work if w.interaction], final, now)
     _items(run, c, [(ids[w.raw.external_id], w) for w in work if w.items], now)
+    saying = [w for w in work if w.consents or (w.raw.external_id in known and w.row.disposition != "failed")]
+    _consents(run, c, [(ids[w.raw.external_id], w) for w in saying], now)
     changed = []
     for w in work:
         rid = ids[w.raw.external_id]
@@ -274,7 +284,7 @@ def _parties(
 ) -> None:
     if not work:
         return
-    records = [(rid, _with_absorbed(e, w.redirects)) for rid, w in work for e in w.parties]
+    records = [(rid, _whole(run, _with_absorbed(e, w.redirects))) for rid, w in work for e in w.parties]
     _, moved, echoes = identity.observe(c, records, run.rules, now)
     for rid in echoes:
         final[rid] = ("duplicate", "echo")
@@ -287,6 +297,13 @@ def _parties(
         for r in absorbed:
             where = (t.record.c.stream_id == run.stream_id, t.record.c.external_id == r.external_id)
             c.execute(sa.update(t.record).where(*where).values(redirect_to=r.into))
+
+
+def _whole(run: StreamRun, entity: Person | Organization) -> Person | Organization:
+    """With a blank for each field the connection maps and the record has not: it may have been emptied there."""
+    kind = "person" if isinstance(entity, Person) else "organization"
+    blank = dict.fromkeys(run.connector.writable(kind) - entity.fields.keys(), "")
+    return msgspec.structs.replace(entity, fields={**entity.fields, **blank}) if blank else entity
 
 
 def _with_absorbed(entity: Person | Organization, redirects: list[Redirect]) -> Person | Organization:
@@ -352,7 +369,13 @@ def _remap(run: StreamRun, c: Connection, record_ids: Sequence[int], now: dateti
         for stream_id, rid, ext, codec, data in c.execute(query.where(t.record.c.id.in_(part))):
             streams.setdefault(stream_id, []).append((rid, RawRecord(ext, unpack(codec, data))))
     for stream_id, records in streams.items():
-        other = run if stream_id == run.stream_id else run.sibling(stream_id)
+        try:
+            other = run if stream_id == run.stream_id else run.sibling(stream_id)
+        except ConfigError as exc:  # its section is no longer in the settings: nobody can read its records just now
+            log.warning("some entries are shown without content: %s", exc.message)
+            told = sa.select(t.source.c.interaction_id).where(t.source.c.record_id.in_([rid for rid, _ in records]))
+            reconcile.blank(c, set(c.execute(told).scalars()), now)
+            continue
         work = [(rid, _map(other, raw, b"", b"", "updated")) for rid, raw in records]
         page = [(rid, w.interaction, w.is_metadata_only) for rid, w in work if w.interaction]
         _reconcile(other, c, page, {}, now)
@@ -364,35 +387,33 @@ def _items(run: StreamRun, c: Connection, work: list[tuple[int, _Work]], now: da
     named: dict[Identifier, str] = {}
     for _, w in work:
         for e in w.items:
-            for i in filter(None, (*_about(e), _owner(e))):
+            for i in filter(None, (*e.about, e.owner)):
                 named.setdefault(i, "")
     who = identity.resolve(c, named, run.rules, now)
     rows, people = [], []
     for rid, w in work:
         for e in w.items:
-            owner = _owner(e)
             due = getattr(e, "due_at", None) or getattr(e, "closes_at", None)
             rows.append({
                 "record_id": rid, "kind": ITEM_KINDS[type(e)], "title": str(getattr(e, "title", ""))[:998],
                 "state": str(getattr(e, "stage", "") or getattr(e, "state", ""))[:64],
                 "is_closed": bool(getattr(e, "is_done", False) or getattr(e, "is_closed", False)),
                 "due_at": micros(due) if due else None, "url": getattr(e, "url", ""),
-                "owner_identifier_id": who[owner].identifier_id if owner else None,
+                "owner_identifier_id": who[e.owner].identifier_id if e.owner else None,
                 "entity": msgspec.json.encode(e), "gone_at": None,
             })  # fmt: skip
-            people += [{"record_id": rid, "identifier_id": who[i].identifier_id} for i in dict.fromkeys(_about(e))]
+            people += [{"record_id": rid, "identifier_id": who[i].identifier_id} for i in dict.fromkeys(e.about)]
     for part in chunks([r["record_id"] for r in rows]):
         c.execute(sa.delete(t.item_party).where(t.item_party.c.record_id.in_(part)))
     put(c, t.item, rows)
     put(c, t.item_party, [dict(x) for x in {tuple(p.items()) for p in people}])
 
 
-def _owner(e: Item) -> Identifier | None:
-    return None if isinstance(e, Consent) else e.owner
-
-
-def _about(e: Item) -> tuple[Identifier, ...]:
-    return (e.identifier,) if isinstance(e, Consent) else e.about
+def _consents(run: StreamRun, c: Connection, work: list[tuple[int, _Work]], now: datetime) -> None:
+    """What the records say of permissions today; one that says nothing now has withdrawn nothing."""
+    named = {e.identifier: "" for _, w in work for e in w.consents}
+    who = identity.resolve(c, named, run.rules, now) if named else {}
+    parties.tell(c, [(rid, [(who[e.identifier].identifier_id, e) for e in w.consents]) for rid, w in work])
 
 
 def _leave(run: StreamRun, c: Connection, record_ids: Sequence[int], now: datetime) -> None:
@@ -400,6 +421,7 @@ def _leave(run: StreamRun, c: Connection, record_ids: Sequence[int], now: dateti
     if not record_ids:
         return
     _, again = reconcile.remove(c, record_ids, now)
+    parties.tell(c, [(rid, ()) for rid in record_ids])
     for part in chunks(list(record_ids)):
         c.execute(sa.update(t.item).where(t.item.c.record_id.in_(part)).values(gone_at=micros(now)))
     _remap(run, c, again, now)

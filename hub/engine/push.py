@@ -2,14 +2,14 @@
 
 import getpass
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from hub import outbox
+from hub import outbox, parties
 from hub import status as st
-from hub.api import AuthError, ConfigError, HubError, RateLimited
+from hub.api import AuthError, ConfigError, HubError, Manifest, RateLimited
 from hub.engine.engine import LEASE_TTL, Engine
 from hub.outbox import Applied, Plan
 from hub.store import LeaseLost, micros
@@ -47,24 +47,97 @@ def destination(engine: Engine) -> str:
         raise ConfigError(
             "no system of record is chosen: set system_of_record.connection in the configuration to a connection's name"
         )
+    _refuse_disconnected(engine, name)
     return name
 
 
-def scope(engine: Engine) -> outbox.Scope:
+def _refuse_disconnected(engine: Engine, name: str) -> None:
+    if engine.is_disconnected(name):
+        raise ConfigError(f"{name} is disconnected: `ihub sync {name}` takes it up again")
+
+
+def destinations(engine: Engine) -> list[str]:
+    """Every connection that is written to: the system of record first, then those told of fields and opt-outs."""
     s = engine.settings
-    kinds = frozenset(k for k in s.system_of_record.push)
-    since = s.push_since_at(engine.clock.now())
-    return outbox.Scope(engine._row(destination(engine))["id"], s.contacts.create, since, kinds)
+    rules = [*s.fields.person.values(), *s.fields.organization.values()]
+    named = [s.system_of_record.connection, *(n for r in rules for n in r.write_to)]
+    named += [*s.consent.write_to, *s.meetings.write_to]
+    return [n for n in dict.fromkeys(named) if n and s.connections[n].enabled and not engine.is_disconnected(n)]
 
 
-def plan(engine: Engine) -> Plan:
-    """What should change at the system of record. An approved plan that is not finished yet is returned as it is."""
-    wanted = scope(engine)
+def scope(engine: Engine, name: str = "") -> outbox.Scope:
+    """What goes to a destination, "" for the system of record."""
+    s = engine.settings
+    name = name or destination(engine)
+    rules = {"person": s.fields.person, "organization": s.fields.organization}
+    fields = {
+        kind: {f: parties.Rule(r.owner, r.precedence) for f, r in of.items() if name in r.write_to}
+        for kind, of in rules.items()
+    }
+    row_id = engine._row(name)["id"]
+    manifest = _manifest(engine, name)
+    calendars = [n for n in s.connections if _is_calendar(engine, n)] if name in s.meetings.write_to else []
+    kept = outbox.Scope(
+        row_id, kinds=frozenset(), fields=fields, consents=name in s.consent.write_to,
+        streams=tuple(x.name for x in manifest.streams if x.carries == "parties"),
+        calendars=tuple(engine._row(n)["id"] for n in calendars),
+    )  # fmt: skip
+    if name != s.system_of_record.connection:
+        return kept
+    since, kinds = s.push_since_at(engine.clock.now()), frozenset(s.system_of_record.push)
+    return replace(kept, create=s.contacts.create, since=since, kinds=kinds)
+
+
+def _manifest(engine: Engine, name: str) -> Manifest:
+    return engine.registry.get(engine.settings.connections[name].connector).manifest
+
+
+def _is_calendar(engine: Engine, name: str) -> bool:
+    return engine.settings.connections[name].enabled and _manifest(engine, name).channels[:1] == ("calendar",)
+
+
+def _refuse_unwritable(engine: Engine, name: str, wanted: outbox.Scope) -> None:
+    """Raises ConfigError naming the setting that asks a connector for what it does not write."""
+    if wanted.calendars and not _is_calendar(engine, name):
+        raise engine.settings.error(
+            ("meetings", "write_to"), f"names {name}, and {_manifest(engine, name).title} is no calendar", f"leave {name} out"
+        )  # fmt: skip
+    if not wanted.consents and not any(wanted.fields.values()):
+        return
+    connector = engine.connector(name)
+    what = connector.manifest.title
+    for kind, rules in wanted.fields.items():
+        can = connector.writable(kind)
+        for name_of in sorted(set(rules) - can):
+            has = f"it writes {', '.join(sorted(can))}" if can else f"it writes no field of a {kind}"
+            raise engine.settings.error(
+                ("fields", kind, name_of, "write_to"), f"names {name}, and {what} cannot be told {name_of}: {has}",
+                f"leave {name} out, or map the field in the connection's settings",
+            )  # fmt: skip
+    if wanted.consents and "consent" not in connector.manifest.pushes:
+        raise engine.settings.error(
+            ("consent", "write_to"), f"names {name}, and {what} has no place for an opt-out", f"leave {name} out"
+        )
+
+
+def plan(engine: Engine, name: str = "") -> Plan:
+    """What should change at a destination, "" for the system of record. An approved plan not finished yet is returned."""
+    wanted = scope(engine, name)
+    _refuse_unwritable(engine, name or destination(engine), wanted)
     s = engine.settings.system_of_record
     with engine.store.write() as c:
         if open_plan := outbox.newest(c, wanted.connection_id, ("approved", "applying")):
             return open_plan
         return outbox.make(c, wanted, engine.clock.now(), s.brake_percent, s.brake_count)
+
+
+def conflicts(engine: Engine) -> list[tuple[str, outbox.Conflict]]:
+    """(destination, field that waits for a person's choice), everywhere."""
+    now = engine.clock.now()
+    with engine.store.read() as c:
+        return [
+            (name, found) for name in destinations(engine) for found in outbox.conflicts(c, scope(engine, name), now)
+        ]
 
 
 def approve(engine: Engine, plan_id: int, actor: str = "") -> Plan:
@@ -89,22 +162,23 @@ def _user() -> str:
 
 async def apply(engine: Engine, plan_id: int, progress: Callable[[int, int], None] | None = None) -> PushResult:
     """Apply an approved plan. Safe to call again after anything, a kill included."""
+    _refuse_disconnected(engine, destination_of(engine, plan_id))
     return await _run(engine, plan_id, outbox.apply, progress)
 
 
-async def deliver(engine: Engine) -> PushResult | None:
-    """Plan, approve and apply without asking; None when nothing is due.
+async def deliver(engine: Engine, name: str = "") -> PushResult | None:
+    """Plan, approve and apply without asking at one destination; None when nothing is due.
 
     Held back: a plan the brake stopped, and everything after a person took the newest plan back.
     """
-    made = plan(engine)
+    made = plan(engine, name)
     if not made.id:
         return None
     if made.status == "held":
         return PushResult(made.id, st.DEGRADED, st.PARTLY, detail=f"held: {made.held}")
     if made.status == "draft":
         with engine.store.read() as c:
-            last = outbox.newest(c, scope(engine).connection_id, ("applied", "partly", "undone"))
+            last = outbox.newest(c, scope(engine, name).connection_id, ("applied", "partly", "undone"))
         if last is not None and last.status == "undone":
             return PushResult(made.id, st.DEGRADED, st.PARTLY, detail="held: the plan before it was taken back")
         approve(engine, made.id, "auto")
@@ -122,8 +196,15 @@ async def undo(engine: Engine, plan_id: int) -> PushResult:
     return await _run(engine, plan_id, outbox.undo, None)
 
 
+def destination_of(engine: Engine, plan_id: int) -> str:
+    """The connection a plan is for; the system of record for a plan nobody knows."""
+    query = sa.select(t.connection.c.name).join(t.plan, t.plan.c.connection_id == t.connection.c.id)
+    with engine.store.read() as c:
+        return c.execute(query.where(t.plan.c.id == plan_id)).scalar() or destination(engine)
+
+
 async def _run(engine: Engine, plan_id: int, step: Any, progress: Callable[[int, int], None] | None) -> PushResult:
-    name = destination(engine)
+    name = destination_of(engine, plan_id)
     row = engine._row(name)
     connector = engine.connector(name)
     run_row = {"connection_id": row["id"], "kind": "push", "started_at": micros(engine.clock.now())}

@@ -9,12 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Identifier
-from hub.identity import normal
+from hub.identity import normal, phones
 from hub.own import Own, is_list, is_no_reply
 from hub.store import add_ids, among, change, micros, short_id
 from hub.store.tables import identifier, party
 
 PERSONAL = "personal"
+MATCHED = frozenset({PERSONAL, "id", "domain", *phones.CLASSES})  # found by their match keys, not only as written
 NAME_FROM_MAIL, NAME_FROM_RECORD = 1, 3
 
 
@@ -27,6 +28,7 @@ class Rules:
     role_localparts: frozenset[str] = field(default_factory=normal.role_localparts)
     strip_plus: bool = True
     gmail_dots: bool = True
+    default_region: str = ""  # of telephone numbers that do not say their country: two letters, "" for none
 
 
 @dataclass(slots=True, eq=False)
@@ -70,16 +72,18 @@ class IdentifierRow:
 Key = tuple[str, str]
 
 
-_STORED = (
+_ROWS = (
     sa.select(
         identifier.c.id, identifier.c.scheme, identifier.c.value, identifier.c.match_value, identifier.c.sharing,
         party.c.id, party.c.public_id, party.c.kind, party.c.name, party.c.name_rank, party.c.organization_id,
         party.c.owner_identifier_id,
     )
     .join(party, party.c.id == identifier.c.party_id)
-    .where(identifier.c.scheme == sa.bindparam("scheme"), among(identifier.c.match_value))
+    .where(identifier.c.scheme == sa.bindparam("scheme"))
     .order_by(identifier.c.id)
 )  # fmt: skip
+_STORED = _ROWS.where(among(identifier.c.match_value))
+_STORED_AS_WRITTEN = _ROWS.where(among(identifier.c.value))
 
 
 class Index:
@@ -104,7 +108,7 @@ class Index:
         if scheme == "email":
             value = normal.email(value)
         elif scheme == "phone":
-            value = normal.phone(value)
+            value = phones.written(value)
         elif scheme == "domain":
             value = value.strip().lower().removeprefix("www.")
         return scheme, value[:512]
@@ -116,10 +120,12 @@ class Index:
             if (scheme, value) not in self._rows:
                 wanted.setdefault(scheme, set()).add(value)
         for scheme, values in wanted.items():
-            self._read(scheme, sorted({self._match(scheme, v) for v in values}))
+            self._read(_STORED, scheme, {self._match(scheme, v) for v in values})
+            if scheme == "phone" and (unread := {v for v in values if (scheme, v) not in self._rows}):
+                self._read(_STORED_AS_WRITTEN, scheme, unread)  # its key may be of another region's time
 
-    def _read(self, scheme: str, matches: list[str]) -> None:
-        for row in self._c.execute(_STORED, {"scheme": scheme, "values": matches}):
+    def _read(self, statement: sa.Select[Any], scheme: str, values: set[str]) -> None:
+        for row in self._c.execute(statement, {"scheme": scheme, "values": sorted(values)}):
             ident_id, scheme, value, match, sharing, party_id, public, kind, name, rank, org_id, owner_id = row
             who = self._parties.get(party_id)
             if who is None:
@@ -129,12 +135,14 @@ class Index:
 
     def _remember(self, row: IdentifierRow) -> None:
         self._rows.setdefault((row.scheme, row.value), row)
-        if row.sharing in {PERSONAL, "id", "domain"}:
+        if row.sharing in MATCHED:
             self._by_match.setdefault((row.scheme, row.match), row)
 
     def _match(self, scheme: str, value: str) -> str:
         if scheme == "email":
             return normal.email_match(value, strip_plus=self._rules.strip_plus, gmail_dots=self._rules.gmail_dots)
+        if scheme == "phone":
+            return phones.match(value, self._rules.default_region)[0][:512]
         return value
 
     def sharing(self, scheme: str, value: str) -> str:
@@ -149,7 +157,7 @@ class Index:
         if scheme == "domain":
             return "domain"
         if scheme == "phone":
-            return "unknown"
+            return phones.KNOWN if phones.match(value, self._rules.default_region)[1] else phones.AMBIGUOUS
         if scheme != "email":
             return "id"
         if value in self._lists or is_list(value):
@@ -165,7 +173,7 @@ class Index:
     def find(self, key: Key) -> IdentifierRow | None:
         """The identifier, or the one that matches it; None when both are unknown."""
         found = self._rows.get(key)
-        if found is None and self.sharing(*key) in {PERSONAL, "id", "domain"}:
+        if found is None and self.sharing(*key) in MATCHED:
             found = self._by_match.get((key[0], self._match(*key)))
         return found
 
@@ -173,7 +181,9 @@ class Index:
         """The identifier's row, made to belong to `who` when it is new."""
         row = self._rows.get(key)
         if row is None:
-            row = IdentifierRow(None, key[0], key[1], self._match(*key), self.sharing(*key), who)
+            match = self._match(*key)
+            like = self._by_match.get((key[0], match)) if key[0] == "phone" else None
+            row = IdentifierRow(None, key[0], key[1], match, like.sharing if like else self.sharing(*key), who)
             self._new_rows.append(row)
             self._remember(row)
         return row
@@ -184,6 +194,8 @@ class Index:
         if row is not None:
             if row.scheme == "email":
                 self._reclassify(row)
+            elif row.scheme == "phone":
+                self._match_anew(row)
             return row
         match = self.find(key)
         return self.attach(key, match.party if match else self._party_for(key))
@@ -207,13 +219,26 @@ class Index:
             row.party.organization = self.organization(row.value.rpartition("@")[2])
         row.party.is_changed = row.party.id is not None
 
+    def _match_anew(self, row: IdentifierRow) -> None:
+        """A number may turn out to be another one's spelling when the default region changes."""
+        match = self._match(row.scheme, row.value)
+        if match == row.match:
+            return
+        self._by_match = {k: r for k, r in self._by_match.items() if r is not row}
+        like = self._by_match.get((row.scheme, match))
+        row.match, row.sharing, row.is_changed = match, self.sharing(row.scheme, row.value), row.id is not None
+        if like is not None:
+            self.split.append(row.party)
+            row.party, row.sharing = like.party, like.sharing
+        self._remember(row)
+
     def _party_for(self, key: Key) -> PartyRow:
         scheme, value = key
         sharing = self.sharing(scheme, value)
         kind = {"own": "own", PERSONAL: "person", "domain": "organization"}.get(sharing, "mailbox")
-        if sharing in {"id", "unknown"}:
+        if sharing in {"id", phones.KNOWN}:
             kind = "person"
-        seed = self._match(scheme, value) if sharing == PERSONAL else value
+        seed = self._match(scheme, value) if sharing in {PERSONAL, *phones.CLASSES} else value
         who = self.new_party(kind, (scheme, seed))
         if scheme == "email" and sharing in {PERSONAL, "role"}:
             who.organization = self.organization(value.rpartition("@")[2])
@@ -256,7 +281,8 @@ class Index:
         for r, new_id in zip(self._new_rows, add_ids(self._c, identifier, identifiers), strict=True):
             r.id = new_id
         moved = [r for r in self._rows.values() if r.is_changed]
-        change(self._c, identifier, [{"id": r.id, "sharing": r.sharing, "party_id": r.party.id} for r in moved])
+        values = [{"id": r.id, "match_value": r.match, "sharing": r.sharing, "party_id": r.party.id} for r in moved]
+        change(self._c, identifier, values)
         altered = [p for p in self._parties.values() if p.is_changed]
         change(self._c, party, [{"id": p.id, **self._party_values(p)} for p in altered])
         for r in moved:

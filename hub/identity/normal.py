@@ -61,9 +61,3 @@ def registrable_domain(host: str) -> str:
         return f"{found.domain}.{found.suffix}"
     parts = host.rsplit(".", 2)
     return ".".join(parts[-2:]) if not found.suffix and not found.ipv4 else ""
-
-
-def phone(value: str) -> str:
-    """Digits with a leading + kept; national numbers stay national (the identity model compares them)."""
-    digits = "".join(ch for ch in value if ch.isdigit())
-    return f"+{digits}" if value.strip().startswith("+") else digits

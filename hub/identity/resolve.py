@@ -2,7 +2,8 @@
 
 The rules, all of them: the same normalised personal address is the same person; one vendor record is one person,
 so the personal addresses it lists are too; a vendor id and our own key name exactly one party; role, list,
-no-reply and phone identifiers are never merge keys; free-mail and own domains never make an organization.
+no-reply and phone identifiers are never merge keys; free-mail and own domains never make an organization. A phone
+number belongs to the one party whose records list it (`phones`).
 """
 
 import json
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Identifier, Organization, Person
+from hub.identity import phones
 from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, IdentifierRow, Index, Key, PartyRow, Rules
 from hub.store import add, among, change, chunks, micros, put
 from hub.store import tables as t
@@ -106,6 +108,8 @@ def observe(
         for key in keys[rid]:
             if key[0] == "email" and (who.kind == "organization" or index.sharing(*key) not in {"personal", "own"}):
                 index.ensure(key)  # shared by several people: a mailbox of its own, whoever lists it
+            elif key[0] == "phone" and index.find(key) is not None:
+                index.ensure(key)  # whose it is now is settled when all records are in
             elif key[0] != HUB_KEY:
                 index.attach(key, who)
         who.rename(entity.name, NAME_FROM_RECORD)
@@ -116,7 +120,10 @@ def observe(
     index.flush()
     party_of = {rid: who.final() for rid, who in party_of.items()}  # a later record of the page may have joined two
     moved += [Moved(p.id, p.id) for p in index.split if p.id]
-    _write(c, index, records, keys, party_of, micros(now))
+    numbers = _write(c, index, records, keys, party_of, micros(now))
+    if moved:
+        numbers |= phones.of_parties(c, [m.winner for m in moved])
+    moved += [Moved(pid, pid) for pid in sorted(phones.settle(c, numbers, micros(now)))] if numbers else []
     moved += _bring_home(c, {k: index.find(k) for k in newly}, micros(now))
     return {rid: _known(p.id) for rid, p in party_of.items()}, moved, echoes
 
@@ -195,7 +202,8 @@ def _party(
 
 
 def _new(index: Index, entity: Person | Organization, keys: list[Key]) -> PartyRow:
-    usable = [k for k in keys if k[0] not in {HUB_KEY, "phone"}] or keys
+    keys = [k for k in keys if k[0] != "phone"]
+    usable = [k for k in keys if k[0] != HUB_KEY] or keys
     seed = next(
         (k for k in usable if k[0] in {"email", "domain"}), usable[0] if usable else ("record", entity.external_id)
     )
@@ -229,7 +237,7 @@ def _join(
         for p in (winner, loser)
     )
     c.execute(sa.update(t.identifier).where(t.identifier.c.party_id == loser.id).values(party_id=winner.id))
-    for table in (t.observation, t.statement):
+    for table in (t.observation, t.statement, t.choice):
         c.execute(sa.update(table).where(table.c.party_id == loser.id).values(party_id=winner.id))
     c.execute(sa.update(t.party).where(t.party.c.organization_id == loser.id).values(organization_id=winner.id))
     reasons = [{"field": "record", "level": "one record lists both", "value": entity.external_id}]
@@ -279,6 +287,9 @@ def _name_of(key: Key) -> str:
 
 
 _FORGET = sa.delete(t.statement).where(among(t.statement.c.record_id))
+_SAID = sa.select(t.statement.c.record_id, t.statement.c.field, t.statement.c.value, t.statement.c.observed_at).where(
+    among(t.statement.c.record_id)
+)
 _NAMES = sa.select(t.statement.c.party_id, t.statement.c.value).where(
     among(t.statement.c.party_id), t.statement.c.field == "name"
 )
@@ -287,13 +298,20 @@ _NAMES = sa.select(t.statement.c.party_id, t.statement.c.value).where(
 def _write(
     c: Connection, index: Index, records: list[tuple[int, Person | Organization]], keys: dict[int, list[Key]],
     party_of: dict[int, PartyRow], now: int,
-) -> None:  # fmt: skip
-    observations, statements = [], []
+) -> set[str]:  # fmt: skip
+    """Keep what the records say; returns the match keys of the telephone numbers they list, or listed before."""
+    observations, statements, numbers = [], [], set()
+    listed: dict[int, set[int]] = {rid: set() for rid, _ in records}
+    rids = [rid for rid, _ in records]
+    earlier = {(rid, name): (value, since) for rid, name, value, since in c.execute(_SAID, {"values": rids})}
     for rid, entity in records:
         who = party_of[rid]
         for key in keys[rid]:
             row = index.find(key) if key[0] != HUB_KEY else None
             if row is not None:
+                listed[rid].add(_known(row.id))
+                if key[0] == "phone":
+                    numbers.add(row.match)
                 observations.append({
                     "record_id": rid, "identifier_id": row.id, "party_id": who.id, "first_seen_at": now,
                     "last_seen_at": now,
@@ -302,15 +320,20 @@ def _write(
         told = {**entity.fields, "name": entity.name}
         if isinstance(entity, Person) and entity.organizations:
             told[BELONGS_TO] = _name_of(index.key(entity.organizations[0]))
-        statements += [
-            {"record_id": rid, "field": name, "party_id": who.id, "value": value, "observed_at": at}
-            for name, value in told.items()
-            if value
-        ]
+        for name, value in told.items():
+            if not value and (name == "name" or (rid, name) not in earlier):
+                continue  # a blank says something only where a value stood: it was emptied
+            was, since = earlier.get((rid, name), ("", at))
+            statements.append({
+                "record_id": rid, "field": name, "party_id": who.id, "value": value,
+                "observed_at": since if was == value else at,
+            })  # fmt: skip
+    numbers |= phones.forget(c, listed)
     put(c, t.observation, _unique(observations, "record_id", "identifier_id"), keep=("first_seen_at",))
-    c.execute(_FORGET, {"values": [rid for rid, _ in records]})
+    c.execute(_FORGET, {"values": rids})
     add(c, t.statement, statements)
     _rename(c, {_known(p.id): p for p in party_of.values()}, now)
+    return numbers
 
 
 def _rename(c: Connection, parties: dict[int, PartyRow], now: int) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from hub.api import Identifier, Interaction
+from hub.api import Identifier, Interaction, Participation
 from hub.own import Own
 
 Action = Literal["capture", "metadata", "exclude", "private"]
@@ -23,6 +23,7 @@ class Verdict:
     rule: str = ""
 
 
+_OUR_PARTS = frozenset({"agent", "author", "organizer", "from"})
 CAPTURE = Verdict("capture")
 
 
@@ -84,7 +85,7 @@ def judge(policy: CapturePolicy, interaction: Interaction) -> Verdict:
             return Verdict("metadata" if policy.bulk == "metadata" else "exclude", "bulk")
     if policy.internal == "exclude" and addresses:
         sides = {policy.own.side(a) for a in addresses}
-        if sides == {"own"}:
+        if sides == {"own"} and not any(_is_customer(p) for p in interaction.participants):
             return Verdict("exclude", "internal")
     if policy.metadata_only:
         return Verdict("metadata", "metadata_only")
@@ -106,6 +107,11 @@ def judge_names(policy: CapturePolicy, identifiers: Iterable[Identifier]) -> Ver
         if policy.block_domains and below(value, policy.block_domains):
             return Verdict("exclude", "block_domain")
     return CAPTURE
+
+
+def _is_customer(p: Participation) -> bool:
+    """Whether somebody named without an address has a customer's part: by number, or by a tool's id."""
+    return p.identifier.scheme == "phone" or (":" in p.identifier.scheme and p.role not in _OUR_PARTS)
 
 
 def _with_parents(labels: tuple[str, ...]) -> set[str]:

@@ -1,11 +1,16 @@
-"""What we owe the system of record: plan, approval, brake, journal, receipts, undo.
+"""What we owe the system of record, and other tools that take fields and opt-outs: plan, approval, brake, journal, receipts, undo.
 
 In: the timeline and what was written before. Out: stored plans whose counts are promises, applied under a lease with
 every write journalled before it leaves and looked up before it is repeated.
 """
 
 from hub.outbox.apply import Applied, Run, apply, undo
+from hub.outbox.fields import Conflict, conflicts
 from hub.outbox.plans import Plan, approve, make, newest, preview, read
+from hub.outbox.strip import drop_plans, strip, supersede, unname
 from hub.outbox.wanted import Scope
 
-__all__ = ["Applied", "Plan", "Run", "Scope", "apply", "approve", "make", "newest", "preview", "read", "undo"]
+__all__ = [
+    "Applied", "Conflict", "Plan", "Run", "Scope", "apply", "approve", "conflicts", "drop_plans", "make", "newest",
+    "preview", "read", "strip", "supersede", "undo", "unname",
+]  # fmt: skip

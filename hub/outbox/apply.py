@@ -19,6 +19,7 @@ from hub.api import (
     Change,
     Clock,
     Connector,
+    Consent,
     Interaction,
     JournalEntry,
     Link,
@@ -28,7 +29,8 @@ from hub.api import (
     Task,
     Transient,
 )
-from hub.outbox.wanted import remote_ids
+from hub.outbox.fields import written
+from hub.outbox.wanted import Party, remote_ids
 from hub.store import Store, digest, micros, put, renew
 from hub.store import tables as t
 
@@ -36,8 +38,9 @@ log = logging.getLogger("hub.outbox")
 BATCH = 100
 TRIES = 5
 ENTITIES: dict[str, type[Any]] = {
-    "person": Person, "organization": Organization, "interaction": Interaction, "task": Task,
+    "person": Person, "organization": Organization, "interaction": Interaction, "task": Task, "consent": Consent,
 }  # fmt: skip
+BY_ID_ONLY = {"fields", "consent"}  # repeating these changes nothing, and `find` by our key does not know them
 
 
 @dataclass
@@ -78,6 +81,7 @@ class _Item:
     change: Change
     hash: bytes
     as_of: int = 0
+    note: dict[str, Any] | None = None
     attempt: int = 0
 
 
@@ -102,7 +106,8 @@ async def apply(run: Run, plan_id: int) -> Applied:
     done = 0
     for phase, kind, op in phases:
         while batch := _next(run, plan_id, phase, kind, op):
-            await _push(run, kind, batch)
+            for of in dict.fromkeys(i.change.kind for i in batch):
+                await _push(run, kind, [i for i in batch if i.change.kind == of])
             done += len(batch)
             run.progress(done, total)
     return _close(run, plan_id)
@@ -120,27 +125,24 @@ def _next(run: Run, plan_id: int, phase: int, kind: str, op: str) -> list[_Item]
             .mappings()
             .all()
         )
-        items = [_item(r, kind) for r in rows]
+        items = [_item(r) for r in rows]
         _resolve(c, run.connection_id, items)
     return items
 
 
-def decode(payload: bytes, kind: str) -> Change:
-    """A stored change, its entity typed by the kind."""
-    return _typed(msgspec.msgpack.decode(payload), kind)
-
-
-def _item(row: Any, kind: str) -> _Item:
+def _item(row: Any) -> _Item:
     plain = msgspec.msgpack.decode(row["payload"])
-    return _Item(row["id"], row["state"], _typed(plain, kind), bytes(row["hash"]), plain.get("as_of", 0))
+    return _Item(
+        row["id"], row["state"], _typed(plain), bytes(row["hash"]), plain.get("as_of", 0), plain.get("note")
+    )  # fmt: skip
 
 
-def _typed(plain: dict[str, Any], kind: str) -> Change:
+def _typed(plain: dict[str, Any]) -> Change:
     entity = plain.get("entity")
     return Change(
-        key=plain["key"], kind=kind, op=plain["op"], remote_id=plain["remote_id"],
+        key=plain["key"], kind=plain["kind"], op=plain["op"], remote_id=plain["remote_id"],
         links=msgspec.convert(plain["links"], tuple[Link, ...]),
-        entity=None if entity is None else msgspec.convert(entity, ENTITIES[kind]),
+        entity=None if entity is None else msgspec.convert(entity, ENTITIES[plain["kind"]]),
     )  # fmt: skip
 
 
@@ -155,13 +157,6 @@ def _resolve(c: Connection, connection_id: int, items: list[_Item]) -> None:
         i.change = msgspec.structs.replace(i.change, links=links, remote_id=own)
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    id: int
-    key: str
-    kind: str
-
-
 def _known_ids(c: Connection, connection_id: int, keys: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     ordered = sorted(keys)
@@ -169,7 +164,7 @@ def _known_ids(c: Connection, connection_id: int, keys: set[tuple[str, str]]) ->
         part = ordered[start : start + 400]
         names = [k for _, k in part]
         query = sa.select(t.party.c.id, t.party.c.public_id, t.party.c.kind).where(t.party.c.public_id.in_(names))
-        found |= remote_ids(c, connection_id, [_Named(*row) for row in c.execute(query)])
+        found |= remote_ids(c, connection_id, [Party(*row) for row in c.execute(query)])
         ours = sa.select(t.remote.c.kind, t.remote.c.key, t.remote.c.remote_id).where(
             t.remote.c.connection_id == connection_id, t.remote.c.key.in_(names), t.remote.c.remote_id != "",
             t.remote.c.kind.not_in(("person", "organization")),
@@ -182,13 +177,13 @@ async def _push(run: Run, kind: str, items: list[_Item]) -> None:
     stranded = [i for i in items if any(not link.remote_id for link in i.change.links)]
     if stranded:
         reason = "what it belongs to could not be written"
-        _record(run, stranded, [Receipt(key=i.change.key, outcome="failed", error=reason) for i in stranded])
+        _record(run, kind, stranded, [Receipt(key=i.change.key, outcome="failed", error=reason) for i in stranded])
         items = [i for i in items if i not in stranded]
     if not items:
         return
     for attempt in range(1, TRIES + 1):
         unknown = [i for i in items if i.state == "sent"]
-        if unknown:
+        if unknown and kind not in BY_ID_ONLY:
             await _look_up(run, kind, unknown)
         _journal(run, items)
         try:
@@ -201,7 +196,7 @@ async def _push(run: Run, kind: str, items: list[_Item]) -> None:
             log.warning("push of %d %s: %s; looking up before sending again", len(items), kind, exc)
             await run.clock.sleep(min(30.0, 0.5 * 2**attempt))
             continue
-        _record(run, items, receipts)
+        _record(run, kind, items, receipts)
         return
 
 
@@ -233,11 +228,11 @@ def _journal(run: Run, items: Sequence[_Item]) -> None:
         c.execute(sa.update(t.change).where(t.change.c.id.in_([i.id for i in items])).values(state="sent"))
 
 
-def _record(run: Run, items: list[_Item], receipts: list[Receipt]) -> None:
+def _record(run: Run, kind: str, items: list[_Item], receipts: list[Receipt]) -> None:
     """The answers, with what we now know of the destination, in one transaction."""
     by_key = {r.key: r for r in receipts}
     now = run.clock.now()
-    states, remotes, answers = [], [], []
+    states, remotes, answers, agreed = [], [], [], []
     for i in items:
         r = by_key.get(i.change.key) or Receipt(
             key=i.change.key, outcome="failed", error="the connector gave no receipt"
@@ -250,13 +245,15 @@ def _record(run: Run, items: list[_Item], receipts: list[Receipt]) -> None:
         answers.append({
             "jid": i.id, "no": i.attempt, "answered_at": micros(now), "outcome": r.outcome, "error": r.error or None,
         })  # fmt: skip
-        if not is_failed:
+        if i.note and not is_failed and i.change.entity:
+            agreed += written(i.note, getattr(i.change.entity, "fields", {}), micros(now))
+        elif not is_failed:
             is_gone = i.change.op == "delete"
             is_whole = not is_gone and not r.error  # an object without all of its links is planned again
             remotes.append({
                 "connection_id": run.connection_id, "kind": i.change.kind, "key": i.change.key,
                 "remote_id": "" if is_gone else r.remote_id, "hash": i.hash if is_whole else None, "version": r.version,
-                "written_at": i.as_of if is_gone or is_whole else 0, "is_ours": not is_gone,
+                "written_at": i.as_of if is_gone or is_whole else 0, "is_ours": not is_gone and kind not in BY_ID_ONLY,
             })  # fmt: skip
     with run.store.write() as c:
         renew(c, run.lease, run.fence, now, run.ttl)
@@ -266,6 +263,7 @@ def _record(run: Run, items: list[_Item], receipts: list[Receipt]) -> None:
         )
         c.execute(journal, answers)
         put(c, t.remote, remotes)
+        put(c, t.agreed, agreed)
 
 
 def _close(run: Run, plan_id: int) -> Applied:
@@ -295,8 +293,10 @@ async def undo(run: Run, plan_id: int) -> Applied:
         ))  # fmt: skip
     for phase, kind in phases:
         while entries := _undoable(run, plan_id, phase, kind):
-            receipts = {r.key: r for r in await run.connector.undo([e for _, e in entries])}
-            _took_back(run, entries, receipts, applied)
+            for of in dict.fromkeys(e.change.kind for _, e, _ in entries):
+                part = [e for e in entries if e[1].change.kind == of]
+                receipts = {r.key: r for r in await run.connector.undo([e for _, e, _ in part])}
+                _took_back(run, part, receipts, applied)
     with run.store.write() as c:
         status = "partly" if applied.failures else "undone"
         c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status=status))
@@ -304,28 +304,28 @@ async def undo(run: Run, plan_id: int) -> Applied:
     return applied
 
 
-def _undoable(run: Run, plan_id: int, phase: int, kind: str) -> list[tuple[int, JournalEntry]]:
+_Entry = tuple[int, JournalEntry, dict[str, Any] | None]
+
+
+def _undoable(run: Run, plan_id: int, phase: int, kind: str) -> list[_Entry]:
     with run.store.read() as c:
         where = (
             t.change.c.plan_id == plan_id, t.change.c.phase == phase, t.change.c.kind == kind, t.change.c.state == "done",
         )  # fmt: skip
         rows = c.execute(sa.select(t.change).where(*where).order_by(t.change.c.id.desc()).limit(BATCH)).mappings().all()
-    return [
-        (
-            r["id"],
-            JournalEntry(change=decode(r["payload"], kind), receipt=msgspec.msgpack.decode(r["receipt"], type=Receipt)),
-        )
-        for r in rows
-    ]
+    found = [(i.id, _entry(i.change, r["receipt"]), i.note) for r in rows for i in [_item(r)]]
+    return found[::-1]  # the last of them, in the order they were applied
 
 
-def _took_back(
-    run: Run, entries: list[tuple[int, JournalEntry]], receipts: dict[str, Receipt], applied: Applied
-) -> None:
+def _entry(change: Change, receipt: bytes) -> JournalEntry:
+    return JournalEntry(change=change, receipt=msgspec.msgpack.decode(receipt, type=Receipt))
+
+
+def _took_back(run: Run, entries: list[_Entry], receipts: dict[str, Receipt], applied: Applied) -> None:
     now = run.clock.now()
     with run.store.write() as c:
         renew(c, run.lease, run.fence, now, run.ttl)
-        for cid, entry in entries:
+        for cid, entry, note in entries:
             key = entry.change.key
             r = receipts.get(key)
             if r is None or r.outcome == "failed":
@@ -335,6 +335,12 @@ def _took_back(
                 continue
             applied.done[r.outcome] = applied.done.get(r.outcome, 0) + 1
             c.execute(sa.update(t.change).where(t.change.c.id == cid).values(state="undone"))
+            if note:  # as if never written: the two sides differ again, and a person may say what is to be
+                c.execute(sa.delete(t.agreed).where(t.agreed.c.record_id == note["record_id"],
+                                                    t.agreed.c.field.in_(list(note["before"]))))  # fmt: skip
+                continue
+            if entry.change.kind == "consent":
+                continue  # a refusal is not taken back
             mine = (
                 t.remote.c.connection_id == run.connection_id,
                 t.remote.c.kind == entry.change.kind,

@@ -1,6 +1,7 @@
 """Plans: a stored, countable list of changes, shown before anything is written and applied as shown."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -9,8 +10,13 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.outbox.wanted import Due, Scope, Wanted, difference
-from hub.store import digest, micros
+from hub.api import Person
+from hub.outbox.fields import differences
+from hub.outbox.meetings import meetings
+from hub.outbox.refusals import refusals
+from hub.outbox.tasks import tasks
+from hub.outbox.wanted import Due, Scope, Wanted, timeline
+from hub.store import digest, micros, put
 from hub.store import tables as t
 
 OPEN = ("draft", "approved", "applying", "held", "partly")
@@ -55,18 +61,20 @@ def make(c: Connection, scope: Scope, now: datetime, brake_percent: float, brake
     plan = Plan(int(c.execute(sa.insert(t.plan).values(**row).returning(t.plan.c.id)).scalar_one()), "draft")
     due = Due()
     hashes: list[bytes] = []
-    for part in difference(c, scope, due):
+    for part in _everything(c, scope, due, now):
         rows = []
         for w in part:
-            effects = plan.counts.setdefault(w.change.kind, {"create": 0, "update": 0, "delete": 0})
+            kind = w.stored_as or w.change.kind
+            effects = plan.counts.setdefault(kind, {"create": 0, "update": 0, "delete": 0})
             effects[w.effect] += 1
             hashes.append(digest(w.change.key.encode() + w.hash))
             rows.append({
-                "plan_id": plan.id, "phase": w.phase, "kind": w.change.kind, "key": w.change.key, "op": w.change.op,
+                "plan_id": plan.id, "phase": w.phase, "kind": kind, "key": w.change.key, "op": w.change.op,
                 "effect": w.effect, "payload": encode(w), "hash": w.hash, "state": "due",
             })  # fmt: skip
         if rows:
             c.execute(sa.insert(t.change), rows)
+    put(c, t.agreed, due.agreed)
     if due.seen_unchanged:
         mine = (
             t.remote.c.connection_id == scope.connection_id, t.remote.c.kind == "interaction",
@@ -86,21 +94,45 @@ def make(c: Connection, scope: Scope, now: datetime, brake_percent: float, brake
     return plan
 
 
+def _everything(c: Connection, scope: Scope, due: Due, now: datetime) -> Iterator[list[Wanted]]:
+    made: list[str] = []  # addresses of the people this plan makes
+    for part in timeline(c, scope, due) if scope.kinds else ():
+        for w in part:
+            if isinstance(w.change.entity, Person) and w.effect == "create":
+                made += [i.value for i in w.change.entity.identifiers if i.scheme == "email"]
+        yield part
+    if scope.consents:
+        yield from refusals(c, scope, due, made)
+    if "task" in scope.kinds:
+        yield from tasks(c, scope, due)
+    if scope.calendars:
+        yield from meetings(c, scope, due, now)
+    yield from differences(c, scope, due, now)
+
+
 def encode(w: Wanted) -> bytes:
     """A change as it is stored: with the stamp of the state it was read from."""
-    return msgspec.msgpack.encode({**msgspec.structs.asdict(w.change), "as_of": w.as_of})
+    more = {"as_of": w.as_of, "note": w.note, "title": w.title}
+    return msgspec.msgpack.encode({**msgspec.structs.asdict(w.change), **more})
 
 
 def _braked(c: Connection, scope: Scope, plan: Plan, percent: float, count: int) -> str:
-    standing = c.execute(
-        sa.select(sa.func.count()).where(
-            t.remote.c.connection_id == scope.connection_id, t.remote.c.is_ours.is_(sa.true())
+    ours = sa.select(sa.func.count()).where(
+        t.remote.c.connection_id == scope.connection_id, t.remote.c.is_ours.is_(sa.true())
+    )
+    standing = int(c.execute(ours).scalar_one())
+    if "fields" in plan.counts or "consent" in plan.counts:  # these go to records of people we did not write
+        theirs = (
+            sa.select(sa.func.count(sa.distinct(t.observation.c.record_id)))
+            .join(t.record, t.record.c.id == t.observation.c.record_id)
+            .join(t.stream, t.stream.c.id == t.record.c.stream_id)
+            .where(t.stream.c.connection_id == scope.connection_id, t.record.c.gone_at.is_(None))
         )
-    ).scalar_one()
+        standing += int(c.execute(theirs).scalar_one())
     going = sum(effects["update"] + effects["delete"] for effects in plan.counts.values())
     share = 100.0 * going / standing if standing else 0.0
     if going > count and share > percent:
-        return f"{going} of {standing} written objects would be updated or deleted ({share:.0f} %, the brake is at {percent:g} %)"
+        return f"{going} of {standing} objects there would be updated or deleted ({share:.0f} %, the brake is at {percent:g} %)"
     return ""
 
 
@@ -139,6 +171,11 @@ def preview(c: Connection, plan_id: int, limit: int = 20) -> list[dict[str, Any]
     for kind, effect, payload in c.execute(query.order_by(t.change.c.phase, t.change.c.id).limit(limit)):
         change = msgspec.msgpack.decode(payload)
         entity = change.get("entity") or {}
-        title = entity.get("subject") or entity.get("name") or entity.get("title") or change["key"]
-        rows.append({"kind": kind, "effect": effect, "title": title, "links": len(change.get("links") or ())})
+        title = (
+            entity.get("subject") or entity.get("name") or entity.get("title") or change.get("title") or change["key"]
+        )
+        row = {"kind": kind, "effect": effect, "title": title, "links": len(change.get("links") or ())}
+        if kind == "fields":
+            row |= {"fields": entity["fields"], "before": change["note"]["before"]}
+        rows.append(row)
     return rows

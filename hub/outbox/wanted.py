@@ -1,13 +1,14 @@
 """What the system of record should hold, read off the timeline, and how it differs from what we last wrote there.
 
-Only what changed since our last write is looked at. Contacts and companies that the system of record already has are
-used as they are; those we make are made once and never overwritten; interactions follow the timeline.
+Other destinations are owed only fields and opt-outs (hub.outbox.fields, hub.outbox.refusals). Only what changed since
+our last write is looked at. Contacts and companies that the system of record already has are used as they are; those we
+make are made once and overwritten in nothing but the fields the configuration names; interactions follow the timeline.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -15,28 +16,39 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Change, Identifier, Interaction, Link, Organization, Participation, Person
+from hub.parties import Rules
 from hub.store import chunks, digest, instant, instant_or_none, micros, unpack
 from hub.store import tables as t
 
-PHASES = {"organization": 0, "person": 1, "interaction": 2}
-GONE_PHASE = 3
+PHASES = {"organization": 0, "person": 1, "consent": 2, "interaction": 3, "task": 4, "fields": 5}
+GONE_PHASE = 6
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What is pushed where. create: who may become a contact ("all", "replied_to", "none")."""
+    """What is pushed where. create: who may become a contact ("all", "replied_to", "none").
+
+    kinds: of the timeline; none for a destination that is not the system of record. fields: by "person" and
+    "organization", those kept equal there with their rules. consents: whether opt-outs go there. streams: where its
+    records of people and organizations come from.
+    """
 
     connection_id: int
     create: Literal["all", "replied_to", "none"] = "all"
     since: datetime | None = None
-    kinds: frozenset[str] = frozenset(PHASES)
+    kinds: frozenset[str] = frozenset({"organization", "person", "interaction"})
+    fields: Mapping[str, Rules] = field(default_factory=dict)
+    consents: bool = False
+    streams: tuple[str, ...] = ()
+    calendars: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
 class Wanted:
     """One change that is due: its phase, promised effect and the hash of the wanted state.
 
-    as_of: the interaction's `changed_at` that this state was read at; 0 for parties.
+    as_of: the interaction's `changed_at` that this state was read at; 0 for parties. stored_as: the word for it in
+    plans and their counts, the change's kind unless said. note: what is to be remembered once it is done.
     """
 
     phase: int
@@ -44,41 +56,50 @@ class Wanted:
     change: Change
     hash: bytes
     as_of: int = 0
+    stored_as: str = ""
+    note: dict[str, Any] | None = None
+    title: str = ""
 
 
 @dataclass
 class Due:
-    """The books of a plan: due = changes + unchanged; `not_due` counts what needs no push, by reason."""
+    """The books of a plan: due = changes + unchanged; `not_due` counts what needs no push, by reason.
+
+    agreed: rows to store for fields that were found equal.
+    """
 
     unchanged: int = 0
     seen_unchanged: list[tuple[str, int]] = field(default_factory=list)
     not_due: Counter[str] = field(default_factory=Counter)
+    agreed: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class _Party:
+class Party:
+    """A party as pushing needs it; key: its public id."""
+
     id: int
     key: str
     kind: str
-    name: str
-    organization_id: int | None
+    name: str = ""
+    organization_id: int | None = None
     remote_id: str = ""
     is_wanted: bool = False
 
 
-def difference(c: Connection, scope: Scope, due: Due) -> Iterator[list[Wanted]]:
-    """Everything due at the system of record now, in slices; fills `due` on the way."""
-    due.unchanged += _untouched(c, scope)
-    parties: dict[int, _Party] = {}
-    orgs: dict[int, _Party] = {}
-    for part in _candidates(c, scope):
+def timeline(c: Connection, scope: Scope, due: Due) -> Iterator[list[Wanted]]:
+    """Everything of the timeline due at the system of record now, in slices; fills `due` on the way."""
+    due.unchanged += untouched(c, scope)
+    parties: dict[int, Party] = {}
+    orgs: dict[int, Party] = {}
+    for part in candidates(c, scope):
         yield _interactions(c, scope, part, parties, orgs, due)
-    yield _deletions(c, scope)
+    yield deletions(c, scope)
     yield _parties(c, scope, parties, orgs)
 
 
-def _candidates(c: Connection, scope: Scope) -> Iterator[list[dict[str, Any]]]:
-    """Living interactions never written, or changed since, in slices.
+def candidates(c: Connection, scope: Scope, *only: sa.ColumnElement[bool]) -> Iterator[list[dict[str, Any]]]:
+    """Living interactions never written, or changed since, in slices; `only`: further conditions.
 
     "Since" is told by another `changed_at` than the one written, not by a later one: clocks of two workers, and a page
     that took long to commit, must not hide a change.
@@ -86,7 +107,9 @@ def _candidates(c: Connection, scope: Scope) -> Iterator[list[dict[str, Any]]]:
     i, r = t.interaction, t.remote
     mine = sa.and_(r.c.connection_id == scope.connection_id, r.c.kind == "interaction", r.c.key == i.c.public_id)
     query = sa.select(i, r.c.remote_id, r.c.hash.label("written_hash")).outerjoin(r, mine)
-    query = query.where(i.c.gone_at.is_(None), sa.or_(r.c.written_at.is_(None), i.c.changed_at != r.c.written_at))
+    query = query.where(
+        *only, i.c.gone_at.is_(None), sa.or_(r.c.written_at.is_(None), i.c.changed_at != r.c.written_at)
+    )
     if scope.since:
         query = query.where(i.c.occurred_at >= micros(scope.since))
     last = 0
@@ -102,13 +125,13 @@ def _interactions(
     c: Connection,
     scope: Scope,
     rows: list[dict[str, Any]],
-    parties: dict[int, _Party],
-    orgs: dict[int, _Party],
+    parties: dict[int, Party],
+    orgs: dict[int, Party],
     due: Due,
 ) -> list[Wanted]:
     found = []
     ids = [row["id"] for row in rows]
-    people = _people(c, ids, parties)
+    people = people_of(c, ids, parties)
     at_source = _from_destination(c, scope, ids)
     _load_parties(c, scope, [p.organization_id for p in parties.values() if p.organization_id], orgs)
     known = set()
@@ -118,7 +141,7 @@ def _interactions(
     answered = (
         _answered(c, {p["party_id"] for ps in people.values() for p in ps}) if scope.create == "replied_to" else set()
     )
-    texts = _texts(c, ids)
+    texts = texts_of(c, ids)
     for row in rows:
         iid = row["id"]
         if iid in at_source:
@@ -129,7 +152,7 @@ def _interactions(
         if not linked:
             due.not_due["no contact or company to file it under"] += 1
             continue
-        entity = _entity(row, people.get(iid, []), texts.get(iid, ("", "")))
+        entity = entity_of(row, people.get(iid, []), texts.get(iid, ("", "")))
         change = Change(
             key=row["public_id"], kind="interaction", op="upsert", entity=entity, links=tuple(linked),
             remote_id=row["remote_id"] or "",
@@ -150,23 +173,27 @@ def state_hash(change: Change) -> bytes:
     return digest(msgspec.msgpack.encode((change.op, change.entity, keys)))
 
 
-def _people(c: Connection, ids: Sequence[int], parties: dict[int, _Party]) -> dict[int, list[dict[str, Any]]]:
+def people_of(c: Connection, ids: Sequence[int], parties: dict[int, Party]) -> dict[int, list[dict[str, Any]]]:
     """Participants of each interaction, every identifier and role once, in a stable order."""
     people: dict[int, dict[tuple[str, str], dict[str, Any]]] = {}
     joined = (
         sa.select(
             t.participation.c.interaction_id, t.participation.c.role, t.participation.c.name.label("given"),
-            t.identifier.c.scheme, t.identifier.c.value, t.identifier.c.sharing, t.party.c.id.label("party_id"),
-            t.party.c.public_id, t.party.c.kind, t.party.c.name, t.party.c.organization_id,
+            t.participation.c.answer, t.identifier.c.scheme, t.identifier.c.value, t.identifier.c.sharing,
+            t.party.c.id.label("party_id"), t.party.c.public_id, t.party.c.kind, t.party.c.name, t.party.c.organization_id,
         )
         .join(t.identifier, t.identifier.c.id == t.participation.c.identifier_id)
         .join(t.party, t.party.c.id == t.identifier.c.party_id)
+        .join(t.source, t.source.c.record_id == t.participation.c.record_id)
+        .order_by(t.source.c.rank, t.source.c.record_id)  # what the best copy says, of name and answer
     )  # fmt: skip
     for part in chunks(list(ids)):
         for r in c.execute(joined.where(t.participation.c.interaction_id.in_(part))).mappings():
-            people.setdefault(r["interaction_id"], {}).setdefault((r["role"], r["value"]), dict(r))
+            kept = people.setdefault(r["interaction_id"], {}).setdefault((r["role"], r["value"]), dict(r))
+            if kept["answer"] in {"", "unanswered"} and r["answer"]:
+                kept["answer"] = r["answer"]  # a copy that knows of no answer yet does not take one back
             if r["party_id"] not in parties:
-                parties[r["party_id"]] = _Party(
+                parties[r["party_id"]] = Party(
                     r["party_id"], r["public_id"], r["kind"], r["name"], r["organization_id"]
                 )
     return {iid: [found[k] for k in sorted(found)] for iid, found in people.items()}
@@ -187,10 +214,10 @@ def _from_destination(c: Connection, scope: Scope, ids: Sequence[int]) -> set[in
     }
 
 
-def _load_parties(c: Connection, scope: Scope, ids: Sequence[int], into: dict[int, _Party]) -> None:
+def _load_parties(c: Connection, scope: Scope, ids: Sequence[int], into: dict[int, Party]) -> None:
     for part in chunks(sorted(set(ids) - set(into))):
         for r in c.execute(sa.select(t.party).where(t.party.c.id.in_(part))).mappings():
-            into[r["id"]] = _Party(r["id"], r["public_id"], r["kind"], r["name"], r["organization_id"])
+            into[r["id"]] = Party(r["id"], r["public_id"], r["kind"], r["name"], r["organization_id"])
 
 
 def _answered(c: Connection, party_ids: set[int]) -> set[int]:
@@ -203,7 +230,7 @@ def _answered(c: Connection, party_ids: set[int]) -> set[int]:
 
 
 def _links(
-    scope: Scope, people: list[dict[str, Any]], parties: dict[int, _Party], orgs: dict[int, _Party], answered: set[int]
+    scope: Scope, people: list[dict[str, Any]], parties: dict[int, Party], orgs: dict[int, Party], answered: set[int]
 ) -> list[Link]:
     """The contacts and companies an interaction belongs to; marks those that must exist for it."""
     found: dict[tuple[str, str], Link] = {}
@@ -221,7 +248,7 @@ def _links(
     return [found[k] for k in sorted(found)]
 
 
-def _texts(c: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+def texts_of(c: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
     found = {}
     for part in chunks(list(ids)):
         for r in c.execute(sa.select(t.body).where(t.body.c.interaction_id.in_(part))).mappings():
@@ -230,27 +257,31 @@ def _texts(c: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
     return found
 
 
-def _entity(row: dict[str, Any], people: list[dict[str, Any]], text: tuple[str, str]) -> Interaction:
+def entity_of(row: dict[str, Any], people: list[dict[str, Any]], text: tuple[str, str]) -> Interaction:
     participants = tuple(
-        Participation(identifier=Identifier(p["scheme"], p["value"]), role=p["role"], name=p["given"] or p["name"])
+        Participation(
+            identifier=Identifier(p["scheme"], p["value"]), role=p["role"], name=p["given"] or p["name"],
+            answer=p["answer"],
+        )
         for p in people
-    )
+    )  # fmt: skip
+    first, last = (date.fromisoformat(row[n]) if row[n] else None for n in ("all_day", "all_day_last"))
     return Interaction(
         external_id=row["public_id"], kind=row["kind"], channel=row["channel"], direction=row["direction"],
-        occurred_at=instant(row["occurred_at"]), ended_at=instant_or_none(row["ended_at"]), subject=row["subject"],
-        text=text[0], status=row["status"], participants=participants,
+        occurred_at=None if first else instant(row["occurred_at"]), ended_at=instant_or_none(row["ended_at"]),
+        all_day=first, all_day_last=last, subject=row["subject"], text=text[0], status=row["status"], participants=participants,
     )  # fmt: skip
 
 
-def _deletions(c: Connection, scope: Scope) -> list[Wanted]:
-    """What we wrote and what has left the timeline since."""
+def deletions(c: Connection, scope: Scope) -> list[Wanted]:
+    """What we wrote and what has left the timeline since, or was erased."""
     i, r = t.interaction, t.remote
     query = (
         sa.select(r.c.key, r.c.remote_id)
-        .join(i, i.c.public_id == r.c.key)
+        .outerjoin(i, i.c.public_id == r.c.key)
         .where(
             r.c.connection_id == scope.connection_id, r.c.kind == "interaction", r.c.is_ours.is_(sa.true()),
-            i.c.gone_at.is_not(None), r.c.remote_id != "",
+            sa.or_(i.c.gone_at.is_not(None), i.c.id.is_(None)), r.c.remote_id != "",
         )
         .order_by(r.c.key)
     )  # fmt: skip
@@ -261,7 +292,7 @@ def _deletions(c: Connection, scope: Scope) -> list[Wanted]:
     return found
 
 
-def _parties(c: Connection, scope: Scope, parties: dict[int, _Party], orgs: dict[int, _Party]) -> list[Wanted]:
+def _parties(c: Connection, scope: Scope, parties: dict[int, Party], orgs: dict[int, Party]) -> list[Wanted]:
     """People and organizations that must exist at the destination for the interactions to hang on."""
     found = []
     wanted = [p for p in parties.values() if p.is_wanted] + [o for o in orgs.values() if o.is_wanted]
@@ -308,7 +339,7 @@ def remote_ids(c: Connection, connection_id: int, parties: Sequence[Any]) -> dic
     return found
 
 
-def _person(c: Connection, p: _Party) -> Person:
+def _person(c: Connection, p: Party) -> Person:
     query = sa.select(t.identifier.c.scheme, t.identifier.c.value).where(
         t.identifier.c.party_id == p.id, t.identifier.c.scheme.in_(("email", "phone"))
     )
@@ -316,14 +347,14 @@ def _person(c: Connection, p: _Party) -> Person:
     return Person(external_id=p.key, identifiers=identifiers, name=p.name)
 
 
-def _organization(c: Connection, p: _Party) -> Organization:
+def _organization(c: Connection, p: Party) -> Organization:
     query = sa.select(t.identifier.c.value).where(t.identifier.c.party_id == p.id, t.identifier.c.scheme == "domain")
     domains = list(c.execute(query.order_by(t.identifier.c.id)).scalars())
     name = p.name or (domains[0] if domains else "")
     return Organization(external_id=p.key, identifiers=tuple(Identifier("domain", d) for d in domains), name=name)
 
 
-def _untouched(c: Connection, scope: Scope) -> int:
+def untouched(c: Connection, scope: Scope) -> int:
     """Interactions written earlier and not changed since: nothing had to be looked at."""
     i, r = t.interaction, t.remote
     query = (

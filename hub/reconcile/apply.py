@@ -89,7 +89,7 @@ def apply(c: Connection, page: Sequence[Mapped], own: Own, now: datetime) -> tup
         outcome.interaction_id = _id(entry)
         if outcome.what == "unchanged" and entry.content is entry.offers[outcome.record_id]:
             outcome.what = "updated"
-    _write_sources(c, page, of_record, outcomes)
+    _write_sources(c, page, of_record, outcomes, now)
     _write_links(c, unique, now)
     return outcomes, again
 
@@ -253,9 +253,9 @@ def _packed(entity: Interaction) -> tuple[str, bytes, bytes | None]:
 
 
 def _write_sources(
-    c: Connection, page: Sequence[Mapped], of_record: dict[int, _Entry], outcomes: list[Outcome]
+    c: Connection, page: Sequence[Mapped], of_record: dict[int, _Entry], outcomes: list[Outcome], now: datetime
 ) -> None:
-    rows, people, again = [], {}, []
+    rows, people, again, stale = [], {}, [], set()
     for m, outcome in zip(page, outcomes, strict=True):
         entry = of_record[m.record_id]
         is_echo = bool(m.hub_key)
@@ -269,14 +269,19 @@ def _write_sources(
             continue
         for p in m.entity.participants:
             who = m.who[p.identifier]
-            people[_id(entry), who.identifier_id, p.role, m.record_id] = p.name[:256]
+            people[_id(entry), who.identifier_id, p.role, m.record_id] = (p.name[:256], p.answer)
+        is_news = outcome.what == "updated" or any(p.answer for p in m.entity.participants)
+        if entry.values is None and is_news and outcome.what != "unchanged":
+            stale.add(_id(entry))
     put(c, t.source, rows)
     for part in chunks(again):
         c.execute(sa.delete(t.participation).where(t.participation.c.record_id.in_(part)))
     add(c, t.participation, [
-        {"interaction_id": i, "identifier_id": ident, "role": role, "record_id": rid, "name": name}
-        for (i, ident, role, rid), name in people.items()
+        {"interaction_id": i, "identifier_id": ident, "role": role, "record_id": rid, "name": name, "answer": answer}
+        for (i, ident, role, rid), (name, answer) in people.items()
     ])  # fmt: skip
+    # Names and answers are read from all copies: what a copy says that is not the shown one changes the entry too.
+    change(c, t.interaction, [{"id": i, "changed_at": micros(now)} for i in sorted(stale)])
 
 
 def _write_links(c: Connection, unique: list[_Entry], now: datetime) -> None:
@@ -307,6 +312,10 @@ def remove(c: Connection, record_ids: Sequence[int], now: datetime) -> tuple[lis
     for part in chunks(list(record_ids)):
         rows = c.execute(sa.select(t.source).where(t.source.c.record_id.in_(part))).mappings().all()
         affected = {r["interaction_id"] for r in rows}
+        told = sa.select(t.participation.c.interaction_id).where(
+            t.participation.c.record_id.in_(part), t.participation.c.answer != ""
+        )
+        change(c, t.interaction, [{"id": i, "changed_at": micros(now)} for i in set(c.execute(told).scalars())])
         c.execute(sa.delete(t.participation).where(t.participation.c.record_id.in_(part)))
         c.execute(sa.delete(t.source).where(t.source.c.record_id.in_(part)))
         left: dict[int, list[tuple[bytes, int]]] = {}

@@ -12,7 +12,8 @@ from hub.api import Identifier, Interaction
 from hub.own import Own
 from hub.store import digest, micros, short_id
 
-HUB_KEY = "hub-key:"
+HUB_KEY, REVISION = "hub-key:", "revision:"
+LAST_REVISION = 2**32 - 1
 WHOLE, ENVELOPE, ECHO = b"\x00", b"\x01", b"\xff"
 GONE: dict[str, Any] = {"rank": b"", "hash": b"", "snippet": "", "subject": ""}  # what is kept of what is gone
 OWN_ROLES = frozenset({"from", "organizer", "author", "agent"})
@@ -75,9 +76,17 @@ class Mapped:
 def content_hash(e: Interaction) -> bytes:
     """Names what the timeline shows of it; the tool's own id, labels and change marker do not count."""
     return digest(msgspec.msgpack.encode((
-        e.kind, e.channel, e.occurred_at, str(e.all_day or ""), e.ended_at, e.subject, e.text, e.body, e.status,
+        e.kind, e.channel, e.occurred_at, "/".join(days(e)), e.ended_at, e.subject, e.text, e.body, e.status,
         e.purpose, e.attachments,
     )))  # fmt: skip
+
+
+def days(e: Interaction) -> list[str]:
+    """The first day of what has dates instead of instants and, of several, the last one; [] for what has instants."""
+    if e.all_day is None:
+        return []
+    last = e.all_day_last
+    return [e.all_day.isoformat(), last.isoformat()] if last and last > e.all_day else [e.all_day.isoformat()]
 
 
 def is_public_id(key: str) -> bool:
@@ -89,12 +98,23 @@ def rank(m: Mapped, now: datetime) -> bytes:
     """Order of sources: the lowest one's content is shown. Depends on the content alone, never on arrival.
 
     A copy of which only the envelope was kept comes after whole ones, our own echo last. Among whole ones the fuller goes
-    first, and not whichever is a second older: the mail itself before the help desk's note of it.
+    first, and not whichever is a second older: the mail itself before the help desk's note of it. Among equally full ones
+    the organizer's goes first: that is where a meeting is moved and where the answers of all guests arrive. Where no copy
+    is the organizer's, the one that was moved more often goes first.
     """
     kind = ECHO if m.hub_key else ENVELOPE if m.is_metadata_only else WHOLE
     addresses = sum(p.identifier.scheme == "email" for p in m.entity.participants)
     lacking = 255 - min(2 * addresses + bool(m.entity.body), 255)
-    return kind + struct.pack(">BQ", lacking, micros(m.at(now)) + (1 << 62)) + m.content + m.beside
+    is_a_guests, stale = "organizers-copy" not in m.entity.signals, LAST_REVISION - revision(m.entity)
+    return (
+        kind + struct.pack(">B?IQ", lacking, is_a_guests, stale, micros(m.at(now)) + (1 << 62)) + m.content + m.beside
+    )
+
+
+def revision(e: Interaction) -> int:
+    """How often the source says that it was moved or rewritten; 0 where it does not say."""
+    told = (s.removeprefix(REVISION) for s in e.signals if s.startswith(REVISION))
+    return max((min(int(n[:10]), LAST_REVISION) for n in told if n.isascii() and n.isdecimal()), default=0)
 
 
 def direction(m: Mapped, own: Own) -> str:
@@ -134,11 +154,12 @@ def row(m: Mapped, own: Own, now: datetime, ranked: bytes) -> dict[str, Any]:
     e = m.entity
     at = m.at(now)
     owner = m.who.get(e.owner) if e.owner else None
+    first, last = [*days(e), None, None][:2]
     return {
         "kind": e.kind, "channel": e.channel, "direction": direction(m, own), "occurred_at": micros(at),
-        "ended_at": micros(e.ended_at) if e.ended_at else None, "all_day": e.all_day.isoformat() if e.all_day else None,
-        "zone": e.zone[:40], "subject": e.subject[:998], "snippet": snippet(e.text), "status": e.status[:32],
-        "purpose": e.purpose, "owner_identifier_id": owner.identifier_id if owner else None, "rank": ranked,
+        "ended_at": micros(e.ended_at) if e.ended_at else None, "all_day": first,
+        "all_day_last": last, "zone": e.zone[:40], "subject": e.subject[:998], "snippet": snippet(e.text),
+        "status": e.status[:32], "purpose": e.purpose, "owner_identifier_id": owner.identifier_id if owner else None, "rank": ranked,
         "is_metadata_only": m.is_metadata_only, "files": len(e.attachments), "hash": m.content,
         "changed_at": micros(now), "gone_at": None,
     }  # fmt: skip

@@ -114,7 +114,7 @@ def _next_step(c: Connection, pid: int, items: list[dict[str, Any]], now: dateti
         return {
             "title": task["title"], "due_at": due, "owner": person_of(c, task["owner_identifier_id"]),
             "source": task["connection"], "url": task["url"], "is_overdue": bool(due and due < now), "kind": "task",
-            "others": len(tasks) - 1,
+            "others": len(tasks) - 1, "people": [], "all_day": None, "all_day_last": None,
         }  # fmt: skip
     k = t.link.c
     query = (
@@ -131,6 +131,7 @@ def _next_step(c: Connection, pid: int, items: list[dict[str, Any]], now: dateti
     return {
         "title": meeting["subject"], "due_at": meeting["at"], "owner": None, "kind": "meeting", "is_overdue": False,
         "source": meeting["sources"][0]["connection"] if meeting["sources"] else "", "url": "", "others": 0,
+        "people": meeting["people"], "all_day": meeting["all_day"], "all_day_last": meeting["all_day_last"],
     }  # fmt: skip
 
 

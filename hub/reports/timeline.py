@@ -54,8 +54,9 @@ def entries(c: Connection, ids: list[int]) -> list[dict[str, Any]]:
         for r in c.execute(sa.select(t.interaction).where(t.interaction.c.id.in_(part))).mappings():
             found[r["id"]] = {
                 "public_id": r["public_id"], "at": instant(r["occurred_at"]), "all_day": r["all_day"],
-                "channel": r["channel"], "kind": r["kind"], "direction": r["direction"], "subject": r["subject"],
-                "snippet": r["snippet"], "status": r["status"], "people": [], "conversation": r["conversation_id"],
+                "all_day_last": r["all_day_last"], "channel": r["channel"], "kind": r["kind"],
+                "direction": r["direction"], "subject": r["subject"], "snippet": r["snippet"],
+                "status": r["status"], "people": [], "conversation": r["conversation_id"],
                 "sources": [], "files": r["files"], "is_metadata_only": bool(r["is_metadata_only"]),
             }  # fmt: skip
         people = (
@@ -72,13 +73,31 @@ def entries(c: Connection, ids: list[int]) -> list[dict[str, Any]]:
             )
             .order_by(t.participation.c.interaction_id, t.identifier.c.value)
         )  # fmt: skip
+        answers = _answers(c, part)
         for iid, role, given, value, name, public, kind in c.execute(people):
-            found[iid]["people"].append(
-                {"role": role, "name": name or given or value, "address": value, "party": public, "kind": kind}
-            )
+            found[iid]["people"].append({
+                "role": role, "name": name or given or value, "address": value, "party": public, "kind": kind,
+                "answer": answers.get((iid, value), ""),
+            })  # fmt: skip
         for iid, source in sources(c, part):
             found[iid]["sources"].append(source)
     return [found[i] for i in ids if i in found]
+
+
+def _answers(c: Connection, ids: list[int]) -> dict[tuple[int, str], str]:
+    """(interaction id, address) -> how that person answered the invitation: as the best copy that knows it says."""
+    p = t.participation.c
+    query = (
+        sa.select(p.interaction_id, t.identifier.c.value, p.answer)
+        .join(t.identifier, t.identifier.c.id == p.identifier_id)
+        .join(t.source, t.source.c.record_id == p.record_id)
+        .where(p.interaction_id.in_(ids), p.answer != "")
+        .order_by(p.answer == "unanswered", t.source.c.rank, p.record_id)
+    )
+    found: dict[tuple[int, str], str] = {}
+    for iid, value, answer in c.execute(query):
+        found.setdefault((iid, value), answer)
+    return found
 
 
 def sources(c: Connection, ids: list[int]) -> list[tuple[int, dict[str, Any]]]:

@@ -45,6 +45,19 @@ def _zone(value: str) -> str:
         raise Refused(must, suggestion=near, example="UTC") from None
 
 
+def _region(value: str) -> str:
+    from importlib.resources import files
+
+    code = value.strip().upper()
+    table = (files("tzdata") / "zoneinfo" / "iso3166.tab").read_text("utf-8")
+    names = dict(line.split("\t") for line in table.splitlines() if line and not line.startswith("#"))
+    if code and code not in names:
+        meant = [known for known, name in names.items() if re.search(rf"\b{re.escape(code)}\b", name.upper())]
+        must = 'must be a country as two letters (ISO 3166), such as "DE", or "" for none'
+        raise Refused(must, suggestion=min(meant, key=lambda known: len(names[known]), default=""), example="DE")
+    return code
+
+
 def _database(value: str) -> str:
     scheme, colon, rest = value.partition("://")
     kind = scheme.partition("+")[0]
@@ -66,6 +79,14 @@ def _connection_name(value: str) -> str:
     return value
 
 
+def _field_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        better = re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_0123456789")
+        raise Refused("has a field whose name is not made of lower-case letters, digits and single underscores",
+                      fix=f"write it as {better or 'job_title'}")  # fmt: skip
+    return value
+
+
 def _low(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -81,6 +102,8 @@ Since = Annotated[
 ]
 Database = Annotated[str, AfterValidator(_database)]
 Zone = Annotated[str, AfterValidator(_zone)]
+Region = Annotated[str, AfterValidator(_region)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_low)]
+FieldName = Annotated[str, AfterValidator(_field_name)]
 ConnectionName = Annotated[str, AfterValidator(_connection_name)]
 PushKind = Literal["person", "organization", "interaction", "task"]

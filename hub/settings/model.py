@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -22,8 +22,10 @@ from hub.settings.fields import (
     Database,
     Domain,
     Every,
+    FieldName,
     LogLevel,
     PushKind,
+    Region,
     Since,
     Zone,
 )  # fmt: skip
@@ -101,13 +103,15 @@ class Capture(Section):
 class Identity(Section):
     """[identity]: additions to the built-in policy lists, and how addresses are compared.
 
-    strip_plus: ana+news@ is ana@. gmail_dots: at Gmail, a.na@ is ana@.
+    strip_plus: ana+news@ is ana@. gmail_dots: at Gmail, a.na@ is ana@. default_region: the country of telephone numbers
+    that do not say theirs, as two letters; "" for none, and no such number is ever taken for another country's.
     """
 
     free_domains_extra: tuple[Domain, ...] = ()
     role_localparts_extra: tuple[Annotated[str, AfterValidator(str.lower)], ...] = ()
     strip_plus: bool = True
     gmail_dots: bool = True
+    default_region: Region = ""
 
 
 class Contacts(Section):
@@ -133,6 +137,45 @@ class SystemOfRecord(Section):
     brake_percent: float = Field(default=5.0, ge=0, le=100)
     brake_count: int = Field(default=50, ge=0)
     push: tuple[PushKind, ...] = ("person", "organization", "interaction")
+
+
+class FieldRule(Section):
+    """[fields.person.<field>], [fields.organization.<field>]: whose value of a field counts, and who is told of it.
+
+    owner: a connection; what it says counts, an emptied field too. precedence: the first of these that has a value.
+    Neither: the newest. write_to: connections whose records are kept at the value that counts.
+    """
+
+    owner: str = ""
+    precedence: tuple[str, ...] = ()
+    write_to: tuple[str, ...] = ()
+
+    @check(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.owner and self.precedence:
+            raise Refused("and owner are both set", fix="keep one of owner and precedence", at=("precedence",))
+        if self.owner and self.owner in self.write_to:
+            raise Refused("names the owner, whose value is never overwritten", fix="leave it out", at=("write_to",))
+        return self
+
+
+class Fields(Section):
+    """[fields]: rules for fields that several tools hold, by canonical name; docs/fields.md lists the names."""
+
+    person: dict[FieldName, FieldRule] = Field(default_factory=dict)
+    organization: dict[FieldName, FieldRule] = Field(default_factory=dict)
+
+
+class Permissions(Section):
+    """[consent]: connections that are told when somebody opts out of e-mail anywhere. Nothing is ever opted in."""
+
+    write_to: tuple[str, ...] = ()
+
+
+class Meetings(Section):
+    """[meetings]: calendars that get the meetings to come which stand in another tool and in no calendar."""
+
+    write_to: tuple[str, ...] = ()
 
 
 class Timed(Section):
@@ -224,6 +267,9 @@ class Settings(BaseSettings):
     identity: Identity = Identity()
     contacts: Contacts = Contacts()
     system_of_record: SystemOfRecord = SystemOfRecord()
+    fields: Fields = Fields()
+    consent: Permissions = Permissions()
+    meetings: Meetings = Meetings()
     schedule: Scheduling = Scheduling()
     inbox: Inbox = Inbox()
     connections: dict[ConnectionName, Connection] = Field(default_factory=dict)
@@ -238,16 +284,28 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     @check(mode="after")
-    def _has_system_of_record(self) -> "Settings":
-        name = self.system_of_record.connection
-        if name and name not in self.connections:
-            known = ", ".join(sorted(self.connections)) or "none yet"
-            raise Refused(
-                f'names the connection "{name}", which is not in this configuration',
-                fix=f"add a section [connections.{name}], or name one of those that exist: {known}",
-                suggestion=did_you_mean(name, self.connections), at=("system_of_record", "connection"),
-            )  # fmt: skip
+    def _names_connections(self) -> "Settings":
+        for name, at in self._named():
+            if name not in self.connections:
+                known = ", ".join(sorted(self.connections)) or "none yet"
+                raise Refused(
+                    f'names the connection "{name}", which is not in this configuration',
+                    fix=f"add a section [connections.{name}], or name one of those that exist: {known}",
+                    suggestion=did_you_mean(name, self.connections), at=at,
+                )  # fmt: skip
         return self
+
+    def _named(self) -> Iterator[tuple[str, KeyPath]]:
+        """Every place that names a connection."""
+        if self.system_of_record.connection:
+            yield self.system_of_record.connection, ("system_of_record", "connection")
+        for section, names in (("consent", self.consent.write_to), ("meetings", self.meetings.write_to)):
+            yield from ((name, (section, "write_to")) for name in names)
+        for kind, rules in (("person", self.fields.person), ("organization", self.fields.organization)):
+            for field, rule in rules.items():
+                named = {"owner": (rule.owner,), "precedence": rule.precedence, "write_to": rule.write_to}
+                for key, names in named.items():
+                    yield from ((name, ("fields", kind, field, key)) for name in names if name)
 
     def model_post_init(self, context: Any, /) -> None:
         for name, connection in self.connections.items():

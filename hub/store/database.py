@@ -5,9 +5,11 @@ SQLite: WAL, page size 8192 set before the first table, `synchronous=FULL` so th
 loss, one writer at a time by `BEGIN IMMEDIATE`. PostgreSQL: psycopg 3, READ COMMITTED.
 """
 
+import logging
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from sqlalchemy.engine import Connection, Engine, make_url
 
 from hub.api import ConfigError
 
-SCHEMA_HEAD = "0003"
+log = logging.getLogger("hub.store")
+SCHEMA_HEAD = "0004"
 
 
 class Store:
@@ -87,6 +90,20 @@ class Store:
         with self._snapshots.connect() as c:
             yield c
             c.rollback()
+
+    def compact(self) -> None:
+        """Write an SQLite file anew: deleted rows are in no free page of it any more. PostgreSQL tidies up by itself.
+
+        Takes as much free disk as the file is large; what cannot be done now is done another time.
+        """
+        if self._writer is None:
+            return
+        with self._writer, closing(self.engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+            try:
+                cursor.execute("vacuum")
+                cursor.execute("pragma wal_checkpoint(truncate)")
+            except sqlite3.OperationalError as exc:
+                log.warning("the database file was not written anew (%s): deleted rows are in its free pages", exc)
 
     def close(self) -> None:
         self.engine.dispose()

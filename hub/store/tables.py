@@ -245,6 +245,7 @@ interaction = Table(
     Column("occurred_at", Micros, nullable=False),
     Column("ended_at", Micros),
     Column("all_day", String(10)),
+    Column("all_day_last", String(10)),  # the last of several days
     Column("zone", String(40), nullable=False, server_default=""),
     Column("subject", String(998), nullable=False, server_default=""),
     Column("snippet", String(280), nullable=False, server_default=""),
@@ -295,6 +296,7 @@ participation = Table(  # who took part, as each source says it; the interaction
     Column("role", String(12), primary_key=True),
     Column("record_id", Id, ForeignKey("record.id"), primary_key=True, autoincrement=False),
     Column("name", String(256), nullable=False, server_default=""),
+    Column("answer", String(12), nullable=False, server_default=""),
     Index("ix_participation_identifier", "identifier_id", "role"),
     Index("ix_participation_record", "record_id"),
     sqlite_with_rowid=False,
@@ -352,6 +354,18 @@ item_party = Table(
     Column("record_id", Id, ForeignKey("record.id"), primary_key=True, autoincrement=False),
     Column("identifier_id", Id, ForeignKey("identifier.id"), primary_key=True, autoincrement=False),
     Index("ix_item_party_identifier", "identifier_id"),
+)  # fmt: skip
+
+consent = Table(  # every permission and refusal ever told, none ever dropped; hub.parties.consent reads them as one
+    "consent", metadata,
+    Column("record_id", Id, ForeignKey("record.id"), primary_key=True, autoincrement=False),
+    Column("identifier_id", Id, ForeignKey("identifier.id"), primary_key=True, autoincrement=False),
+    Column("channel", String(16), primary_key=True),
+    Column("state", String(12), primary_key=True),  # opted_in, opted_out, unknown
+    Column("at", Micros, primary_key=True, autoincrement=False),
+    Column("evidence", Text, nullable=False, server_default=""),
+    Column("is_current", Boolean, nullable=False),  # the record says so today
+    Index("ix_consent_identifier", "identifier_id", "channel"),
 )  # fmt: skip
 
 volume = Table(  # rollup: interactions per party, week and channel, kept in the transaction that moves a link
@@ -439,6 +453,26 @@ remote = Table(  # what we know of our objects at a destination
     Column("written_at", Micros),  # `changed_at` of the interaction's state we wrote; another one there: look again
     Column("is_ours", Boolean, nullable=False, server_default="0"),
     Index("ix_remote_id", "connection_id", "kind", "remote_id"),
+)  # fmt: skip
+
+agreed = Table(  # a field kept equal at a destination's record: the value both sides had last
+    "agreed", metadata,
+    Column("record_id", Id, ForeignKey("record.id"), primary_key=True, autoincrement=False),
+    Column("field", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("theirs", Text),  # as it reads there, in the tool's own spelling; None until it was read after our write
+    Column("before", Text),  # what stood there when we wrote
+    Column("written_at", Micros),  # None: found equal, never written by us
+)  # fmt: skip
+
+choice = Table(  # a person decided between values that differ; the newest counts
+    "choice", metadata, _id(),
+    Column("party_id", Id, ForeignKey("party.id"), nullable=False),
+    Column("field", String(64), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("chosen_at", Micros, nullable=False),
+    Index("ix_choice_party", "party_id", "field"),
 )  # fmt: skip
 
 # --- machinery --------------------------------------------------------------------------------------------------

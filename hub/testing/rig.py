@@ -28,7 +28,8 @@ class Rig:
         suite serves it over HTTP. None for sources that are no service; `folder` is a folder of the rig's own.
     many: enough records for three pages or more. burst: more than the change feed gives in one page.
     interval_s: time between two pulls. sweep_s: time after which everything slow (deletions, merges) has shown.
-    push_kind: which of `Manifest.pushes` the suite writes.
+    push_kind: which of `Manifest.pushes` the suite writes. field: a field it writes back to records of `stream`, where
+        the connector's `writable` names any, and a value of it.
     cannot: parts of a clause the vendor makes impossible, and why: "newest-first", "estimate", "window",
         "tampered-body", "replay", "downgrade", "expire-cursor", "refresh". They are printed with the result.
     """
@@ -39,6 +40,7 @@ class Rig:
     interval_s: ClassVar[float] = 60
     sweep_s: ClassVar[float] = 60
     push_kind: ClassVar[str] = "interaction"
+    field: ClassVar[tuple[str, str]] = ("phone", "+44 1632 960777")
     cannot: ClassVar[dict[str, str]] = {}
 
     def __init__(self, clock: FakeClock, folder: Path) -> None:

@@ -32,7 +32,7 @@ class Effort:
 
     writes: int = 12
     cycles: int = 25
-    calls: int = 50
+    calls: int = 20
 
 
 @dataclass

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from hub.api import Change, HubError, Receipt
 from hub.testing.suite_bench import Bench, Broken
 from hub.testing.suite_driver import Journal, Landed
+from hub.testing.suite_fields import fields, opt_outs
 
 AT_ONCE = 3
 
@@ -29,6 +30,10 @@ async def push(b: Bench) -> None:
     await _killed(b, range(total, total + 6))
     if b.manifest.can_undo:
         await _undone(b, range(total + 6, total + 12))
+    if b.connect().writable(b.rig.push_kind):
+        await fields(b)
+    if "consent" in b.manifest.pushes and b.rig.push_kind == "person":
+        await opt_outs(b)
 
 
 def _answered(b: Bench, changes: Sequence[Change], receipts: Sequence[Receipt]) -> None:

@@ -42,6 +42,33 @@ async def test_a_wait_longer_than_our_patience_is_said_with_its_end() -> None:
     assert "hour" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("zone", "now", "midnight"),
+    [
+        ("", datetime(2026, 3, 28, 23, 30, tzinfo=UTC), datetime(2026, 3, 29, tzinfo=UTC)),
+        ("Europe/Berlin", datetime(2026, 3, 28, 22, 30, tzinfo=UTC), datetime(2026, 3, 28, 23, tzinfo=UTC)),
+        ("Europe/Berlin", datetime(2026, 3, 29, 21, 30, tzinfo=UTC), datetime(2026, 3, 29, 22, tzinfo=UTC)),  # 23 hours
+        ("America/Los_Angeles", datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 2, 8, tzinfo=UTC)),  # 25 hours
+    ],
+)
+async def test_a_day_begins_at_midnight_in_the_budgets_zone(zone: str, now: datetime, midnight: datetime) -> None:
+    clock = FakeClock(now)
+    b = budgeter(Budget("day", 10, timedelta(days=1), reserve=0.0, zone=zone), clock=clock, patience_s=90_000)
+    await b.spend("get", 10)
+    assert clock.slept == []
+    assert b.eta("get", 11) == pytest.approx((midnight - now).total_seconds(), abs=3600)
+    await b.spend("get", 5)
+    assert timedelta(0) <= clock.now() - midnight < timedelta(seconds=1)
+    await b.spend("get", 5)
+    b.close()
+    assert clock.now() - midnight < timedelta(seconds=1), "all of it is one window's"
+
+
+def test_only_days_have_a_zone() -> None:
+    with pytest.raises(ValueError, match="day"):
+        Budget("hour", 10, timedelta(hours=1), zone="Europe/Berlin")
+
+
 async def test_a_call_dearer_than_a_window_goes_alone_at_its_start() -> None:
     clock = FakeClock(NOW)
     b = budgeter(Budget("minute", 10, timedelta(minutes=1), reserve=0.0), clock=clock)

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse
+from starlette.responses import JSONResponse
 from starlette.responses import Response as Answer
 from starlette.routing import BaseRoute, Route
 
@@ -65,7 +65,7 @@ class Small(Emulator):
         return [
             Route("/things", self.add, methods=["POST"]), Route("/things", self.list, methods=["GET"]),
             Route("/private", self.private), Route("/token", self.token, methods=["POST"]),
-            Route("/away", lambda r: RedirectResponse("http://127.0.0.1:1/")), Route("/echo", self.echo, methods=["POST"]),
+            Route("/echo", self.echo, methods=["POST"]),
             Route("/big", lambda r: Answer(b"x" * 100_000)), Route("/page", lambda r: Answer("<html>", media_type="text/html")),
             Route("/fail/{status:int}", lambda r: JSONResponse({}, r.path_params["status"], {"x-request-id": "req-7"})),
         ]  # fmt: skip
@@ -258,10 +258,8 @@ async def test_an_answer_that_is_no_json_is_a_broken_contract(url: str, clock: F
     await http.aclose()
 
 
-async def test_redirects_are_not_followed_and_big_answers_not_read_on(url: str, clock: FakeClock) -> None:
+async def test_big_answers_are_not_read_on(url: str, clock: FakeClock) -> None:
     http = client(url, clock, max_body_bytes=1000)
-    with pytest.raises(ContractBroken, match="redirect"):
-        await http.request("GET", "away")
     with pytest.raises(ContractBroken, match="larger than 1000"):
         await http.request("GET", "big")
     await http.aclose()
@@ -335,7 +333,7 @@ async def test_many_calls_that_meet_an_expired_token_cause_one_refresh(
     http = client(url, clock, token=oauth(url))
     await http.json("GET", "private")
     vendor.good = "somebody signed us out"
-    await asyncio.gather(*(http.json("GET", "private") for _ in range(20)))
+    await asyncio.gather(*(http.json("GET", "private") for _ in range(50)))
     assert vendor.tokens == 2
     await http.aclose()
 

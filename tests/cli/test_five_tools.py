@@ -49,8 +49,12 @@ def test_copies_of_five_tools_are_one_timeline(five: Any, tmp_path: Path) -> Non
     assert {"gmail", "zendesk"} in told  # the mail of a support case, in the mailbox and in the ticket
     for tool in ("calendar", "gmail", "hubspot", "mailchimp", "zendesk"):
         assert any(tool in each for each in told), tool
-    assert five("plan", "--json").json["changes"] > 100
+    planned = five("plan", "--json").json
+    assert planned["changes"] > 100
+    assert planned["counts"]["consent"] == {"create": 0, "update": 1, "delete": 0}  # who left Mailchimp leaves HubSpot
+    assert planned["others"][0]["counts"]["fields"]["update"] > 0  # and Zendesk gets HubSpot's telephone numbers
     five("apply", "--yes")
     five("sync")
-    assert five("plan", "--json").json["changes"] == 0
+    again = five("plan", "--json").json
+    assert [again["changes"], *(other["changes"] for other in again["others"])] == [0, 0]
     assert sorted(map(sorted, sources(tmp_path))) == sorted(map(sorted, told))

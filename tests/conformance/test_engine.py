@@ -26,7 +26,7 @@ ACCOUNTS = ["gmail", "hubspot-contacts", "bulletin-messages"]  # for what concer
 
 
 # Settled after two; the evidence scripts run a hundred.
-CYCLES = 20
+CYCLES = 8
 
 
 @pytest.fixture

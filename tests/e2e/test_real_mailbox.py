@@ -12,7 +12,7 @@ pytestmark = [
     pytest.mark.real_data,
     pytest.mark.skipif(real.paths() is None, reason="the real data sets are not beside this checkout"),
 ]
-MESSAGES = 300
+MESSAGES = 150
 
 
 async def test_the_facts_come_out_and_the_crm_holds_each_engagement_once(tmp_path: Path) -> None:
@@ -35,5 +35,5 @@ async def test_the_facts_come_out_and_the_crm_holds_each_engagement_once(tmp_pat
 
 
 async def test_a_mail_file_and_the_account_are_one_timeline(tmp_path: Path) -> None:
-    figures = await sources.compared(tmp_path, 120)
+    figures = await sources.compared(tmp_path, 60)
     assert [f for f in figures if not f.is_right] == []

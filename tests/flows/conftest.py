@@ -1,4 +1,4 @@
-"""A small real engine, and one `serve` with a real Prefect server for the whole session."""
+"""A small real engine, and one `serve` with a real Prefect server for all tests of a file."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class Serving:
         raise AssertionError(f"no run {name} in state {state}: {[run['state_type'] for run in found]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: it looks for work every second, at the cost of all that comes after
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     hub_log = logging.getLogger("hub")
     level = hub_log.level

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.identity import email_match, free_domains, registrable_domain, role_localparts
-from hub.identity.normal import email, phone
+from hub.identity.normal import email
 from hub.own import Own, is_list, is_no_reply
 
 
@@ -46,13 +46,6 @@ def test_a_match_key_matches_itself(address: str) -> None:
 )  # fmt: skip
 def test_the_part_of_a_host_somebody_registered(host: str, domain: str) -> None:
     assert registrable_domain(host) == domain
-
-
-@pytest.mark.parametrize(
-    ("given_", "digits"), [(" +49 (0)30 / 123-4 ", "+490301234"), ("030 1234", "0301234"), ("ext", ""), ("", "")]
-)
-def test_phone_numbers_are_digits(given_: str, digits: str) -> None:
-    assert phone(given_) == digits
 
 
 def test_the_policy_lists_are_there() -> None:

@@ -4,9 +4,9 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from world import US, mail
+from world import US, mail, who
 
-from hub.api import Interaction
+from hub.api import Identifier, Interaction, Participation
 from hub.landing import CAPTURE, CapturePolicy, Verdict, judge, without_content
 from hub.own import Own
 
@@ -152,3 +152,17 @@ def test_a_nested_label_counts_as_the_ones_it_lies_in(label: str) -> None:
     assert judge(policy(private_labels={"private"}), letter(labels=(label,))).rule == "private_label"
     assert judge(policy(private_labels={"private/family"}), letter(labels=("private",))) == CAPTURE
     assert judge(policy(private_labels={"priv"}), letter(labels=(label,))) == CAPTURE
+
+
+@pytest.mark.parametrize(
+    ("scheme", "role", "is_kept"),
+    [
+        ("phone", "from", True), ("acorn:people", "attendee", True), ("acorn:people", "about", True),
+        ("acorn:people", "requester", True), ("acorn:users", "agent", False), ("acorn:users", "organizer", False),
+    ],
+)  # fmt: skip
+def test_a_customer_named_without_an_address_makes_it_no_internal_matter(scheme: str, role: Any, is_kept: bool) -> None:
+    """A call to our desk, and a meeting whose guests a tool names by number, are the customer's."""
+    customer = Participation(identifier=Identifier(scheme, "77"), role=role)
+    sent = letter(participants=(who(f"sam@{US}", "to"), customer))
+    assert (judge(policy(), sent) == CAPTURE) is is_kept

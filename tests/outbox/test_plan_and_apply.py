@@ -385,7 +385,7 @@ def test_the_brake_holds_a_plan_that_changes_much(store: Store) -> None:
     world.sync("a")
     plan = world.plan()
     assert plan.status == "held"
-    assert plan.held.startswith("6 of 14 written objects")
+    assert plan.held.startswith("6 of 14 objects there")
     assert world.apply(plan.id).exit_code == st.OK  # approving a held plan is the person's yes
     assert len(pushed(world)) == 9
 

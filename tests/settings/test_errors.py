@@ -42,7 +42,7 @@ CASES = [
         "[captrue]\n"
         'bulk = "keep"\n',
         "config/hub.toml:1:1: captrue is not a section. Did you mean [capture]?\n"
-        "  Fix: rename it. The sections are: capture, connections, contacts, hub, identity, inbox, own, schedule, system_of_record",
+        "  Fix: rename it. The sections are: capture, connections, consent, contacts, fields, hub, identity, inbox, meetings, own, schedule, system_of_record",
     ),
     Bad(
         "unknown key in a connection",
@@ -267,6 +267,20 @@ CASES = [
         '  Fix: write timezone = "UTC"',
     ),
     Bad(
+        "country by its common letters",
+        "[identity]\n"
+        'default_region = "UK"\n',
+        'config/hub.toml:2:18: identity.default_region must be a country as two letters (ISO 3166), such as "DE", or "" for none; found the text "UK". Did you mean "GB"?\n'
+        '  Fix: write default_region = "GB"',
+    ),
+    Bad(
+        "no country at all",
+        "[identity]\n"
+        'default_region = "+49"\n',
+        'config/hub.toml:2:18: identity.default_region must be a country as two letters (ISO 3166), such as "DE", or "" for none; found the text "+49"\n'
+        '  Fix: write default_region = "DE"',
+    ),
+    Bad(
         "database of another make",
         "[hub]\n"
         'database = "mysql://db.example/hub"\n',
@@ -471,7 +485,7 @@ CASES = [
         "environment: unknown section",
         "",
         'environment variable HUB_SCHEDUL__EVERY: there is no section "schedul". Did you mean HUB_SCHEDULE__EVERY?\n'
-        "  Fix: rename or unset it. The sections are: hub, own, capture, identity, contacts, system_of_record, schedule, inbox, connections",
+        "  Fix: rename or unset it. The sections are: hub, own, capture, identity, contacts, system_of_record, fields, consent, meetings, schedule, inbox, connections",
         {"HUB_SCHEDUL__EVERY": "1 day"},
     ),
     Bad(
@@ -501,6 +515,30 @@ CASES = [
         "environment variable HUB_HUB__LOG_LEVEL: hub.log_level is set twice: HUB_HUB__LOG_LEVEL and the same with _FILE\n"
         "  Fix: keep one of the two variables",
         {"HUB_HUB__LOG_LEVEL": "info", "HUB_HUB__LOG_LEVEL_FILE": "level"},
+    ),
+    Bad(
+        "field: owner and precedence",
+        '[connections.crm]\nconnector = "hubspot"\n[fields.person.phone]\nowner = "crm"\nprecedence = ["crm"]\n',
+        "config/hub.toml:5:14: fields.person.phone.precedence and owner are both set\n"
+        "  Fix: keep one of owner and precedence",
+    ),
+    Bad(
+        "field: its owner is told",
+        '[connections.crm]\nconnector = "hubspot"\n[fields.person.phone]\nowner = "crm"\nwrite_to = ["crm"]\n',
+        "config/hub.toml:5:12: fields.person.phone.write_to names the owner, whose value is never overwritten\n"
+        "  Fix: leave it out",
+    ),
+    Bad(
+        "field: a connection that is not there",
+        '[connections.crm]\nconnector = "hubspot"\n[fields.person.phone]\nwrite_to = ["cmr"]\n',
+        'config/hub.toml:4:12: fields.person.phone.write_to names the connection "cmr", which is not in this configuration. '
+        'Did you mean "crm"?\n  Fix: add a section [connections.cmr], or name one of those that exist: crm',
+    ),
+    Bad(
+        "consent: a connection that is not there",
+        '[consent]\nwrite_to = ["news"]\n',
+        'config/hub.toml:2:12: consent.write_to names the connection "news", which is not in this configuration\n'
+        "  Fix: add a section [connections.news], or name one of those that exist: none yet",
     ),
     Bad(
         "environment: file that is not there",

@@ -6,7 +6,7 @@ second of the same key: whoever sends twice without looking up leaves two behind
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from hub.api import (
     Change,
     Connector,
     ConnectorSettings,
+    Consent,
     CursorExpired,
     Entity,
     Found,
@@ -26,6 +27,7 @@ from hub.api import (
     Page,
     Permission,
     PermissionMatrix,
+    Person,
     Pull,
     RawRecord,
     Receipt,
@@ -67,6 +69,7 @@ class Vendor:
     fail_after: pages that still work before every further one raises `Killed`. own: send-as addresses.
     drop_every: of this many push calls, one is carried out and its answer lost (0: none).
     kill_push: "before" or "after" the destination acts, at the given number of push calls from now.
+    writes: fields of people that can be written. spelling: how the vendor keeps them. is_deaf: it answers and does nothing.
     """
 
     feeds: dict[str, Feed] = field(default_factory=lambda: {"mail": Feed(), "parties": Feed()})
@@ -86,6 +89,9 @@ class Vendor:
     befores: list[Change] = field(default_factory=list)
     finds: list[list[str]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    writes: frozenset[str] = frozenset({"phone", "job_title", "city", "last_meeting"})
+    spelling: Callable[[str], str] = str
+    is_deaf: bool = False
 
     def put(self, stream: str, external_id: str, *entities: Entity) -> None:
         """Create or change a record."""
@@ -143,7 +149,7 @@ class Acorn(Connector[AcornSettings]):
             Stream("mail", deletes="confirmed", census="ids"),
             Stream("parties", deletes="confirmed", carries="parties"),
         ),
-        pushes=("person", "organization", "interaction"),
+        pushes=("person", "organization", "interaction", "consent", "task"),
     )  # fmt: skip
     settings_model = AcornSettings
 
@@ -220,6 +226,9 @@ class Acorn(Connector[AcornSettings]):
         window = Window(period.since)
         return Census(stream, period, ids=frozenset(x for x in feed.records if self._in(feed, x, window)))
 
+    def writable(self, kind: str) -> frozenset[str]:
+        return self.vendor.writes if kind == "person" else frozenset()
+
     # --- destination ----------------------------------------------------------------------------------------------
 
     async def push(self, changes: Sequence[Change]) -> list[Receipt]:
@@ -238,6 +247,10 @@ class Acorn(Connector[AcornSettings]):
         vendor.log.append(f"{change.op} {change.kind} {change.key}")
         if change.key in vendor.refuse:
             return Receipt(key=change.key, outcome="failed", error=vendor.refuse[change.key])
+        if isinstance(change.entity, Consent):
+            return self._refuse(change, change.entity)
+        if isinstance(change.entity, Person) and change.remote_id in vendor.feeds["parties"].records:
+            return self._set(change, change.entity)
         for link in change.links:
             assert link.remote_id in vendor.objects, f"{change.kind} {change.key} hangs on {link}, which is not there"
         if change.op == "delete":
@@ -254,6 +267,31 @@ class Acorn(Connector[AcornSettings]):
         remote_id = f"o{len(vendor.log)}"
         vendor.objects[remote_id] = (change.kind, change.key, change)
         return Receipt(key=change.key, outcome="created", remote_id=remote_id)
+
+    def _set(self, change: Change, wanted: Person) -> Receipt:
+        """Fields of a record that is there; "" empties one."""
+        assert not wanted.identifiers and not wanted.name, "a write-back names nothing but fields"
+        feed, key = self.vendor.feeds["parties"], change.remote_id
+        before = feed.records[key]
+        found = entities(before)
+        person = next(e for e in found if isinstance(e, Person))
+        fields = {k: v for k, v in {**person.fields, **_spelled(self.vendor, wanted.fields)}.items() if v}
+        if not self.vendor.is_deaf:
+            now = msgspec.structs.replace(person, fields=fields, changed_at=self.services.clock.now())
+            feed.put(key, body(*(now if e is person else e for e in found)))
+        return Receipt(key=change.key, outcome="updated", remote_id=key, before={"was": before.decode()})
+
+    def _refuse(self, change: Change, consent: Consent) -> Receipt:
+        """Every record with the address says from now on that its person is opted out."""
+        assert consent.state == "opted_out", "only refusals are ever written"
+        feed, outcome = self.vendor.feeds["parties"], "unchanged"
+        for key, data in list(feed.records.items()):
+            found = entities(data)
+            if any(isinstance(e, Person) and consent.identifier in e.identifiers for e in found):
+                kept = [e for e in found if not isinstance(e, Consent)]
+                feed.put(key, body(*kept, msgspec.structs.replace(consent, external_id=key)))
+                outcome = "updated"
+        return Receipt(key=change.key, outcome=outcome)  # type: ignore[arg-type]
 
     async def find(self, kind: str, keys: Sequence[str]) -> list[Found]:
         self.vendor.finds.append(list(keys))
@@ -274,6 +312,8 @@ class Acorn(Connector[AcornSettings]):
                 continue
             if was.outcome == "created":
                 self.vendor.objects.pop(was.remote_id, None)
+            elif was.before is not None and "was" in was.before:
+                self.vendor.feeds["parties"].put(was.remote_id, was.before["was"].encode())
             elif was.before is not None:
                 before = self.vendor.befores[was.before["ref"]]
                 self.vendor.objects[was.remote_id] = (entry.change.kind, key, before)
@@ -281,6 +321,10 @@ class Acorn(Connector[AcornSettings]):
             receipts.append(Receipt(key=key, outcome="deleted" if was.outcome == "created" else "updated"))
         self.vendor._kill("undo")
         return receipts
+
+
+def _spelled(vendor: Vendor, fields: dict[str, str]) -> dict[str, str]:
+    return {name: vendor.spelling(value) if value else "" for name, value in fields.items()}
 
 
 def body(*found: Entity) -> bytes:

@@ -97,8 +97,8 @@ class World:
 
     # --- pushing --------------------------------------------------------------------------------------------------
 
-    def plan(self) -> outbox.Plan:
-        return push.plan(self.engine)
+    def plan(self, name: str = "") -> outbox.Plan:
+        return push.plan(self.engine, name)
 
     def apply(self, plan_id: int) -> push.PushResult:
         push.approve(self.engine, plan_id, "test")

@@ -7,10 +7,11 @@ same for the same message whichever tool it came through.
     interaction = to_interaction(mail, external_id="...")
 
 A connector whose vendor splits messages itself builds a `Part` tree (`part_from_headers`, then `content` and `size`)
-and calls `assemble`.
+and calls `assemble`. One that writes drafts begins with `compose`.
 """
 
 from hub.api.mail.body import clean_text, html_to_text, unflow
+from hub.api.mail.compose import OWN_DOMAIN, compose, mailbox, own_message_id
 from hub.api.mail.decode import decode_text, decode_transfer, decode_words, parameters
 from hub.api.mail.headers import (
     addresses,
@@ -29,8 +30,8 @@ from hub.api.mail.sender import Sender, list_addresses, true_sender
 from hub.api.mail.trim import Trimmed, split_reply
 
 __all__ = [
-    "Mail", "Part", "Sender", "Trimmed", "addresses", "assemble", "clean_text", "date", "date_and_zone", "decode_text",
-    "decode_transfer", "decode_words", "decoded", "html_to_text", "is_forward_subject", "list_addresses",
-    "message_id", "message_ids", "normal_subject", "occurred_at", "parameters", "parse_mime", "part_from_headers",
-    "safe_filename", "split_reply", "texts", "to_interaction", "true_sender", "unflow",
+    "OWN_DOMAIN", "Mail", "Part", "Sender", "Trimmed", "addresses", "assemble", "clean_text", "compose", "date",
+    "date_and_zone", "decode_text", "decode_transfer", "decode_words", "decoded", "html_to_text", "is_forward_subject",
+    "list_addresses", "mailbox", "message_id", "message_ids", "normal_subject", "occurred_at", "own_message_id",
+    "parameters", "parse_mime", "part_from_headers", "safe_filename", "split_reply", "texts", "to_interaction", "true_sender", "unflow",
 ]  # fmt: skip

@@ -23,16 +23,17 @@ _FIRST_DELIMITER = re.compile(rb"(?:\A|\n)--([^\s][^\r\n]{0,100}?)[ \t]*\r?\n[A-
 def parse_mime(
     data: bytes, *, max_bytes: int = MAX_BYTES, max_parts: int = MAX_PARTS, max_depth: int = MAX_DEPTH
 ) -> Mail:
-    """A Mail from message bytes (line ends of any kind; an mbox "From " line before it is skipped).
+    """A Mail from message bytes (an mbox "From " line before it is skipped).
 
+    Whatever ends the lines, CR LF as on the wire or LF as in files, the Mail is the same; sizes are those on the wire.
     Parts beyond `max_parts` and nesting beyond `max_depth` are left out and named in `defects`.
     Raises: RecordRejected when there is nothing, more than `max_bytes`, or no header at all.
     Cost: one pass; linear in len(data).
     """
     if len(data) > max_bytes:
         raise RecordRejected(f"message of {len(data)} bytes: larger than the limit of {max_bytes}")
-    if b"\n" not in data:
-        data = data.replace(b"\r", b"\n")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n") if b"\n" in data else data.replace(b"\r", b"\n")
     start = _after_envelope(data)
     defects: list[str] = []
     headers, body = _headers(data, start, len(data), MAX_HEADER_BYTES, defects)
@@ -46,11 +47,8 @@ def parse_mime(
 
 def _blank_line(data: bytes, start: int, stop: int) -> tuple[int, int]:
     """Where the first blank line from `start` on begins and ends, (-1, -1) when there is none before `stop`."""
-    bare = data.find(b"\n\n", start, stop)
-    full = data.find(b"\n\r\n", start, stop if bare < 0 else bare)
-    if full >= 0:
-        return full, full + 3
-    return (bare, bare + 2) if bare >= 0 else (-1, -1)
+    blank = data.find(b"\n\n", start, stop)
+    return (blank, blank + 2) if blank >= 0 else (-1, -1)
 
 
 def _delimiters(data: bytes, start: int, stop: int) -> Iterator[tuple[int, int, bytes]]:
@@ -65,7 +63,7 @@ def _delimiters(data: bytes, start: int, stop: int) -> Iterator[tuple[int, int, 
 
 def _after_envelope(data: bytes) -> int:
     start = 3 if data.startswith(b"\xef\xbb\xbf") else 0
-    while data[start : start + 1] in (b"\r", b"\n"):
+    while data[start : start + 1] == b"\n":
         start += 1
     while data.startswith((b"From ", b">From "), start):
         line_end = data.find(b"\n", start)
@@ -77,8 +75,8 @@ def _after_envelope(data: bytes) -> int:
 
 def _headers(data: bytes, start: int, end: int, limit: int, defects: list[str]) -> tuple[Headers, int]:
     """Headers from `start` on, and where the body begins. Lines that are no header are passed over."""
-    if data.startswith((b"\n", b"\r\n"), start):
-        return [], data.index(b"\n", start) + 1
+    if data.startswith(b"\n", start):
+        return [], start + 1
     stop = min(end, start + limit)
     blank, after_blank = _blank_line(data, start, stop)
     if blank >= 0:
@@ -94,7 +92,7 @@ def _headers(data: bytes, start: int, end: int, limit: int, defects: list[str]) 
     if "\x00" in text:
         text = text.replace("\x00", "")
     if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "")
+        text = text.replace("\r", "")
     found: Headers = []
     for line in text.replace("\n ", " ").replace("\n\t", "\t").split("\n"):
         name, colon, value = line.partition(":")
@@ -247,17 +245,13 @@ class _Splitter:
             return
         self.leaf = None
         if before_delimiter:  # the line end before a delimiter belongs to the delimiter
-            if self.data[end - 1 : end] == b"\n":
-                end -= 1
-            if self.data[end - 1 : end] == b"\r":
-                end -= 1
+            end -= self.data[end - 1 : end] == b"\n"
         raw = self.data[self.leaf_start : max(self.leaf_start, end)]
         encoding = _encoding(self.leaf_headers)
         if part.is_text:
             part.content = decode_transfer(raw, encoding)
-            part.size = len(part.content)
-        else:
-            part.size = decoded_size(raw, encoding)
+        if part.is_attachment or not part.is_text:
+            part.size = decoded_size(raw if encoding == "base64" else raw.replace(b"\n", b"\r\n"), encoding)
 
 
 def _encoding(headers: Headers) -> str:

@@ -39,7 +39,7 @@ from hub.api import (
     hookimpl,
 )
 from hub_caldav import discovery, ics
-from hub_caldav.dav import READ, WRITE, Dav, Object, explain, observe, utc_stamp
+from hub_caldav.dav import READ, WRITE, Dav, Object, explain, utc_stamp
 from hub_caldav.ics import Layout
 from hub_caldav.mapping import to_entities
 from hub_caldav.pull import Reader, horizon_of, is_within
@@ -84,7 +84,7 @@ class CalDav(Connector[CalDavSettings]):
         if s.username:
             pair = f"{s.username}:{s.password.get_secret_value()}".encode()
             headers["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-        return HttpProfile(s.base_url, s.oauth(), headers, explain=self._explain, observe=observe)
+        return HttpProfile(s.base_url, s.oauth(), headers, explain=self._explain)
 
     def _explain(self, response: Response) -> HubError | None:
         return explain(response, self.services.clock)
@@ -93,7 +93,7 @@ class CalDav(Connector[CalDavSettings]):
     def dav(self) -> Dav:
         return Dav(self.http, self.settings.batch_size)
 
-    def forget(self) -> None:
+    async def forget(self) -> None:
         if self.settings.client_id:
             self.services.tokens.put(self.settings.token_name, {})
 

@@ -3,7 +3,6 @@
 Source: RFC 4918, RFC 4791, RFC 6578, RFC 6638; how servers differ from them: README.md, "What servers do".
 """
 
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -27,22 +26,10 @@ from hub_caldav.xml import Multistatus, tag
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hub.api import Budgeter
-
 READ, WRITE = "DAV:read", "DAV:write"
 XML_BODY = {"content-type": "application/xml; charset=utf-8"}
-MOVED = {301, 302, 307, 308}
 # What servers answer to a sync token they no longer know, or to sync-collection they only claim to support.
 SYNC_REFUSED = {400, 403, 405, 409, 412, 415, 422, 501, 507}
-
-# The hub's client follows no redirect and its error does not say where to: the observer notes it for discovery.
-_moved_to: ContextVar[str] = ContextVar("moved_to", default="")
-
-
-def observe(response: Response, budgeter: "Budgeter") -> None:
-    """Remember where a redirect points; only discovery looks."""
-    if response.status in MOVED:
-        _moved_to.set(response.headers.get("location", ""))
 
 
 def explain(response: Response, clock: Clock) -> HubError | None:
@@ -83,20 +70,11 @@ class Dav:
         self.http = http
         self.batch_size = batch_size
 
-    async def propfind(self, url: str, depth: int, *names: str, hops: int = 0) -> Multistatus:
-        """Properties of `url`; with `hops`, redirects on the same host are followed that often."""
+    async def propfind(self, url: str, depth: int, *names: str) -> Multistatus:
+        """Properties of `url`, or of where the server sends us on the same host."""
         headers = {**XML_BODY, "depth": str(depth)}
-        while True:
-            try:
-                answer = await self.http.request(
-                    "PROPFIND", url, content=xml.propfind(*names), headers=headers, safe=True
-                )
-            except ContractBroken as exc:
-                if exc.status not in MOVED or not hops or not _moved_to.get():
-                    raise
-                url, hops = _moved_to.get(), hops - 1
-                continue
-            return xml.multistatus(answer.body)
+        answer = await self.http.request("PROPFIND", url, content=xml.propfind(*names), headers=headers, safe=True)
+        return xml.multistatus(answer.body)
 
     async def report(self, url: str, body: bytes, depth: int = 1) -> Multistatus:
         headers = {**XML_BODY, "depth": str(depth)}

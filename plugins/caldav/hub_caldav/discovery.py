@@ -8,7 +8,6 @@ from hub_caldav.dav import Dav
 from hub_caldav.xml import Node, path_of, tag
 
 WELL_KNOWN = "/.well-known/caldav"
-HOPS = 4
 ABOUT = (
     "d:resourcetype", "d:displayname", "c:supported-calendar-component-set", "cs:getctag", "d:sync-token",
     "d:current-user-privilege-set",
@@ -46,7 +45,7 @@ async def account(dav: Dav, base_url: str) -> Account:
     principal, home = "", ""
     for url in dict.fromkeys((start, WELL_KNOWN)):
         try:
-            found = await dav.propfind(url, 0, "d:current-user-principal", "c:calendar-home-set", hops=HOPS)
+            found = await dav.propfind(url, 0, "d:current-user-principal", "c:calendar-home-set")
         except (Gone, RecordRejected, Conflict, ContractBroken) as exc:
             if isinstance(exc, ContractBroken) and exc.status is None:
                 raise _explained(exc) from exc
@@ -60,9 +59,7 @@ async def account(dav: Dav, base_url: str) -> Account:
         raise ConfigError("base_url: no CalDAV account is found there; give the server's CalDAV address")
     name, addresses = "", []
     if principal:
-        about = await dav.propfind(
-            principal, 0, "d:displayname", "c:calendar-home-set", "c:calendar-user-address-set", hops=HOPS
-        )
+        about = await dav.propfind(principal, 0, "d:displayname", "c:calendar-home-set", "c:calendar-user-address-set")
         for node in about.nodes:
             home = next(iter(node.hrefs("c:calendar-home-set")), home)
             name = name or node.text("d:displayname")

@@ -10,8 +10,10 @@ from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 import icalendar
+import msgspec
 
 from hub.api import (
+    Answer,
     Attachment,
     Channel,
     Entity,
@@ -39,7 +41,9 @@ from hub_caldav.ics import (
 HUB_KEY = "X-INTERACTION-HUB-KEY"
 NOT_PEOPLE = {"ROOM", "RESOURCE"}
 PRIVATE = {"PRIVATE", "CONFIDENTIAL"}
-ANSWERS = {"needs-action": "needsAction"}  # spelled as the other calendars do
+ANSWERS: dict[str, Answer] = {  # PARTSTAT (RFC 5545 section 3.2.12); one who sends somebody else (DELEGATED) is neither
+    "ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentative", "NEEDS-ACTION": "unanswered",
+}  # fmt: skip
 MOST_ATTENDEES = 1_000
 
 
@@ -78,6 +82,8 @@ def _entity(raw: RawRecord, floating_zone: str, private_events: str) -> Entity:
         "channel": "calendar",
         "occurred_at": None if is_day else instant(begins, zone),
         "all_day": begins if is_day else None,
+        # DTEND is the day after the last one.
+        "all_day_last": ends - timedelta(days=1) if is_day and (ends - begins).days > 1 else None,
         "ended_at": None if is_day else instant(ends, zone),
         "zone": "" if is_day else _zone_name(event, begins),
         "status": _text(event, "STATUS").strip().lower() or "confirmed",
@@ -91,7 +97,7 @@ def _entity(raw: RawRecord, floating_zone: str, private_events: str) -> Entity:
         keys.append(f"ical:{uid}/{stamp(begins if origin is None else origin, zone)}")
         if origin is None:  # no series: the UID is this meeting's alone, wherever it is moved
             keys.append(f"ical:{uid}")
-    people, answers = _people(event)
+    people, signals = _people(event)
     facts["channel"] = _channel(event)
     return Interaction(
         **facts,
@@ -101,7 +107,7 @@ def _entity(raw: RawRecord, floating_zone: str, private_events: str) -> Entity:
         dedup_keys=tuple(keys),
         thread_refs=(f"ical-uid:{uid}",) if uid else (),
         labels=tuple(dict.fromkeys(_categories(event))),
-        signals=tuple(answers),
+        signals=tuple(signals),
         attachments=tuple(_attachments(event)),
         url=_link(_text(event, "URL")),
         changed_at=_changed(event, zone),
@@ -176,7 +182,7 @@ def _categories(event: icalendar.Event) -> Iterator[str]:
 
 
 def _people(event: icalendar.Event) -> tuple[list[Participation], list[str]]:
-    """(organizer and attendees, their answers as "answer:accepted:<address>"). Rooms and things are no people."""
+    """(organizer and attendees with their answers, signals). Rooms and things are no people."""
     people: dict[Identifier, Participation] = {}
     signals: list[str] = []
     organizer = event.get("ORGANIZER")
@@ -192,17 +198,22 @@ def _people(event: icalendar.Event) -> tuple[list[Participation], list[str]]:
         who = _who(str(value), params)
         if kind in NOT_PEOPLE or who is None:
             continue
+        answer = ANSWERS.get(str(params.get("PARTSTAT", "")).upper(), "")
         if who not in people and len(people) < MOST_ATTENDEES:
             people[who] = Participation(
                 identifier=who,
                 role="organizer" if role == "organizer" else "attendee",
                 name=str(params.get("CN", "")).strip().strip('"') if who.scheme == "email" else "",
+                answer=answer,
             )
-        answer = str(params.get("PARTSTAT", "")).lower()
-        if role == "attendee" and answer and who.scheme == "email":
-            signals.append(f"answer:{ANSWERS.get(answer, answer)}:{who.value.lower()}")
+        elif who in people and answer and not people[who].answer:  # the organizer, listed among the guests
+            people[who] = msgspec.structs.replace(people[who], answer=answer)
+        if role == "attendee" and "SCHEDULE-STATUS" in params:  # only where the invitations went out from (RFC 6638)
+            signals.append("organizers-copy")
         if kind == "GROUP" and who.scheme == "email":
             signals.append(f"list:{who.value}")
+    if isinstance(sequence := event.get("SEQUENCE"), int) and sequence > 0:
+        signals.append(f"revision:{int(sequence)}")
     return list(people.values()), list(dict.fromkeys(signals))
 
 

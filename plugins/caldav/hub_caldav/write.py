@@ -44,12 +44,18 @@ def name_of(key: str) -> str:
 
 
 def compose(event: icalendar.Event, meeting: Interaction) -> None:
-    """Put the wanted state into the event; properties that are not ours stay as they are. Raises RecordRejected."""
+    """Put the wanted state into the event; properties that are not ours stay as they are. Raises RecordRejected.
+
+    So do the guests' answers, which stand in the lines that name them.
+    """
+    guests = event.get("ATTENDEE", [])
+    answers = {str(g).lower(): g.params.get("PARTSTAT") for g in (guests if isinstance(guests, list) else [guests])}
     for name in OURS:
         event.pop(name, None)
     if meeting.all_day is not None:
         event.add("DTSTART", meeting.all_day)
-        event.add("DTEND", meeting.all_day + timedelta(days=1))
+        last = max(meeting.all_day_last or meeting.all_day, meeting.all_day)
+        event.add("DTEND", last + timedelta(days=1))
     elif meeting.occurred_at is not None:
         # As UTC: exact in the hour that a zone has twice, and the same in every calendar program.
         event.add("DTSTART", meeting.occurred_at.astimezone(UTC))
@@ -75,6 +81,8 @@ def compose(event: icalendar.Event, meeting: Interaction) -> None:
         if person.role == "organizer":
             event["ORGANIZER"] = value
         else:
+            if answer := answers.get(str(value).lower()):
+                value.params["PARTSTAT"] = answer
             event.add("ATTENDEE", value, encode=False)
 
 

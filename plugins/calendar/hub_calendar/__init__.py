@@ -23,7 +23,6 @@ from hub.api import (
     JournalEntry,
     Manifest,
     Notice,
-    OAuthRefresh,
     Page,
     Permission,
     PermissionMatrix,
@@ -34,23 +33,22 @@ from hub.api import (
     Response,
     Scope,
     ScopeError,
-    ServiceAccount,
     Stream,
-    TokenSource,
     WebhookRequest,
     Window,
     hookimpl,
 )
+from hub.api.google import SIGN_IN_HOST, connect
 from hub_calendar import lookup, watch
 from hub_calendar.errors import explain
 from hub_calendar.mapping import to_entities
 from hub_calendar.outbound import event_id
 from hub_calendar.pull import Reader
 from hub_calendar.push import Writer
-from hub_calendar.settings import GOOGLE_HOSTS, PER_MINUTE, READ_SCOPE, WRITE_SCOPE, CalendarSettings, budget
+from hub_calendar.settings import API_HOST, PER_MINUTE, READ_SCOPE, WRITE_SCOPE, CalendarSettings, budget
 from hub_calendar.wire import events_path, list_page
 
-__all__ = ["Calendar", "CalendarSettings"]
+__all__ = ["Calendar", "CalendarSettings", "connect"]
 
 ROLES = {"owner", "writer", "reader"}  # freeBusyReader sees times and nothing else
 
@@ -69,7 +67,7 @@ class Calendar(Connector[CalendarSettings]):
             Scope(WRITE_SCOPE, "writes meetings into one calendar; asked for only with push_calendar", False),
         ),
         budgets=(budget(PER_MINUTE),),
-        hosts=GOOGLE_HOSTS,
+        hosts=(API_HOST, SIGN_IN_HOST),
         pushes=("interaction",),
         can_undo=True,
         webhooks=True,
@@ -83,7 +81,8 @@ class Calendar(Connector[CalendarSettings]):
         return (budget(self.settings.queries_per_minute),)
 
     def http_profile(self) -> HttpProfile:
-        return HttpProfile(base_url=self.settings.base_url, token=self._sign_in(), explain=self._explain)
+        token = self.settings.sign_in(self.token_name, self.settings.account)
+        return HttpProfile(base_url=self.settings.base_url, token=token, explain=self._explain)
 
     def _explain(self, response: Response) -> HubError | None:
         return explain(response, self.services.clock)
@@ -93,20 +92,13 @@ class Calendar(Connector[CalendarSettings]):
         """Where the hub's token store keeps this account's tokens."""
         return f"calendar:{self.settings.account}"
 
-    def _sign_in(self) -> TokenSource:
-        s = self.settings
-        if s.service_account_key:
-            return ServiceAccount(self.token_name, s.token_url, s.key(), s.account, " ".join(s.scopes()))
-        secret, refresh = s.client_secret.get_secret_value(), s.refresh_token.get_secret_value()
-        return OAuthRefresh(self.token_name, s.token_url, s.client_id, secret, refresh)
-
     @property
     def _channels(self) -> watch.Channels:
         return watch.Channels(self.http, self.settings, self.services)
 
-    def forget(self) -> None:
+    async def forget(self) -> None:
+        await self._channels.stop()
         self.services.tokens.put(self.token_name, {})
-        self.services.tokens.put(self._channels.name, {})
 
     # -- what may we do, and what will it cost ------------------------------------------------------
 

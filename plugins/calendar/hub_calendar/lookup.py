@@ -37,8 +37,12 @@ async def fetch(http: Http, external_ids: Sequence[str]) -> list[RawRecord]:
             whole = await series.cancelled(calendar, head, answer.body, None)
             return RawRecord(name, whole, head.etag) if whole is not None else None
 
-    found = await asyncio.gather(*(one(name) for name in external_ids))
-    return [record for record in found if record is not None]
+    try:
+        async with asyncio.TaskGroup() as together:  # `gather` would leave the others running when one fails
+            found = [together.create_task(one(name)) for name in external_ids]
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+    return [record for task in found if (record := task.result()) is not None]
 
 
 async def spans(http: Http, calendar: str, window: Window, fields: str = "") -> AsyncIterator[Listing]:

@@ -5,12 +5,13 @@ One meeting is one name in every calendar that holds a copy: `ical:<iCalUID>/<or
 """
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import msgspec
 
 from hub.api import (
+    Answer,
     Attachment,
     Channel,
     Entity,
@@ -25,6 +26,9 @@ from hub.api.mail import clean_text, html_to_text
 from hub_calendar.wire import EVENT, HUB_KEY, OPEN, TYPES, Event, Someone, When, instant, split
 
 BUSY = "Busy"
+ANSWERS: dict[str, Answer] = {
+    "accepted": "accepted", "declined": "declined", "tentative": "tentative", "needsAction": "unanswered",
+}  # fmt: skip
 NOBODY = ("@resource.calendar.google.com", "@group.calendar.google.com", "@import.calendar.google.com")
 _MARKUP = ("<br", "<p", "<a ", "<b>", "<i>", "<u>", "<ul", "<ol", "<li", "<div", "<span", "<html", "&nbsp;", "&amp;")
 
@@ -49,13 +53,11 @@ def _meeting(external_id: str, calendar: str, event: Event, private: Literal["dr
         raise ValueError("no start")
     at, ended = instant(start), instant(event.end) if event.end else None
     day = date.fromisoformat(start.date) if start.date else None
-    if day and ended and (ended - at).days <= 1:
-        ended = None  # one whole day says so by itself; several days end at a midnight
-    if ended and ended < at:
-        ended = None
+    last = (ended - timedelta(days=1)).date() if day and ended else None  # Google names the day after the last
     times = Interaction(
         external_id=external_id, kind="meeting", channel="calendar", occurred_at=None if day else at, all_day=day,
-        ended_at=ended, zone=start.timeZone, status=event.status or "confirmed", changed_at=_changed(event),
+        all_day_last=last if day and last and last > day else None, ended_at=None if day or (ended and ended < at) else ended,
+        zone=start.timeZone, status=event.status or "confirmed", changed_at=_changed(event),
     )  # fmt: skip
     if event.visibility not in OPEN:
         return _without_content(times, calendar, private)
@@ -69,7 +71,7 @@ def _meeting(external_id: str, calendar: str, event: Event, private: Literal["dr
         body=_body(event, text),
         dedup_keys=tuple(names(event, start)),
         thread_refs=(f"ical-uid:{event.iCalUID}",) if event.iCalUID else (),
-        signals=tuple(_answers(event)),
+        signals=tuple(_signals(event)),
         attachments=tuple(
             Attachment(external_id=f.fileId or f.fileUrl, filename=f.title, media_type=f.mimeType)
             for f in event.attachments
@@ -116,17 +118,19 @@ def _people(event: Event) -> Iterator[Participation]:
 
 
 def _person(who: Someone, role: Literal["organizer", "attendee"], event: Event) -> Participation:
-    name = who.displayName or next((g.displayName for g in event.attendees if g.email.lower() == who.email.lower()), "")
-    return Participation(identifier=Identifier("email", who.email), role=role, name=name.strip())
+    listed = [g for g in event.attendees if g.email.lower() == who.email.lower()]
+    name = who.displayName or next((g.displayName for g in listed), "")
+    answer: Answer = next((ANSWERS[g.responseStatus] for g in listed if g.responseStatus in ANSWERS), "")
+    return Participation(identifier=Identifier("email", who.email), role=role, name=name.strip(), answer=answer)
 
 
-def _answers(event: Event) -> Iterator[str]:
-    """How each person answered: `answer:accepted:<address>`."""
-    for guest in event.attendees:
-        if guest.responseStatus and not guest.resource and not _is_nobody(guest.email):
-            yield f"answer:{guest.responseStatus}:{guest.email.lower()}"
+def _signals(event: Event) -> Iterator[str]:
+    if event.attendees and event.organizer and event.organizer.is_self:
+        yield "organizers-copy"
     if event.attendeesOmitted:
         yield "attendees-omitted"
+    if event.sequence > 0:
+        yield f"revision:{event.sequence}"
 
 
 def _is_nobody(address: str) -> bool:

@@ -52,10 +52,8 @@ def wanted(key: str, entity: Pushable | None, calendar: str, default_minutes: in
 
 def _times(i: Interaction, default_minutes: int) -> tuple[Fields, Fields]:
     if i.all_day is not None:
-        last = i.all_day + timedelta(days=1)
-        if i.ended_at is not None and i.ended_at.date() > last:
-            last = i.ended_at.date()
-        return {"date": i.all_day.isoformat()}, {"date": last.isoformat()}
+        after = max(i.all_day_last or i.all_day, i.all_day) + timedelta(days=1)  # Google names the day after the last
+        return {"date": i.all_day.isoformat()}, {"date": after.isoformat()}
     if i.occurred_at is None:
         raise RecordRejected("it has no time, and a calendar cannot hold it without one")
     end = i.ended_at if i.ended_at and i.ended_at >= i.occurred_at else None

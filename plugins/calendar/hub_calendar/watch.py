@@ -19,6 +19,7 @@ from hub.api import (
     ContractBroken,
     Gone,
     Http,
+    HubError,
     Notice,
     RecordRejected,
     ScopeError,
@@ -115,9 +116,12 @@ class Channels:
             await self._stop(old)
 
     async def stop(self) -> None:
-        """Stop all channels, as when a connection is taken down."""
+        """Stop all channels, as when a connection is taken down. One that cannot be stopped ends within a week."""
         for channel in self._known().values():
-            await self._stop(channel)
+            try:
+                await self._stop(channel)
+            except HubError as exc:
+                log.warning("a watch channel was not stopped and ends by itself: %s", exc)
         self._services.tokens.put(self.name, {})
 
     async def _stop(self, channel: dict[str, Any]) -> None:

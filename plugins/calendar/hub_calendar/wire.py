@@ -84,6 +84,7 @@ class Event(msgspec.Struct):
     htmlLink: str = ""
     hangoutLink: str = ""
     updated: str = ""
+    sequence: int = 0
     start: When | None = None
     end: When | None = None
     originalStartTime: When | None = None

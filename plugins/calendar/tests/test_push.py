@@ -221,7 +221,9 @@ async def test_a_meeting_the_calendar_has_already_is_not_doubled(stand: Any, con
 
 
 async def test_days_and_meetings_without_an_end(stand: Any, connector: Any) -> None:
-    days = change("d", occurred_at=None, all_day=date(2026, 3, 28), ended_at=datetime(2026, 3, 31, tzinfo=UTC), zone="")
+    days = change(
+        "d", occurred_at=None, all_day=date(2026, 3, 28), all_day_last=date(2026, 3, 30), ended_at=None, zone=""
+    )
     await connector.push([days, change("open", ended_at=None, zone="Mars/Olympus")])
     assert there(stand, "d").data["start"] == {"date": "2026-03-28"}
     assert there(stand, "d").data["end"] == {"date": "2026-03-31"}

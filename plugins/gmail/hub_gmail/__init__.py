@@ -24,7 +24,6 @@ from hub.api import (
     JournalEntry,
     Manifest,
     Notice,
-    OAuthRefresh,
     Page,
     Permission,
     PermissionMatrix,
@@ -34,23 +33,21 @@ from hub.api import (
     Response,
     Scope,
     ScopeError,
-    ServiceAccount,
     Stream,
-    TokenSource,
     Transient,
     WebhookRequest,
     Window,
     hookimpl,
 )
+from hub.api.google import SIGN_IN_HOST, connect
 from hub_gmail import drafts, webhook
 from hub_gmail.errors import explain
 from hub_gmail.listing import LIST_SIZE, list_ids, list_page, search
 from hub_gmail.mapping import to_entities
-from hub_gmail.oauth import Grant, authorize, connect
 from hub_gmail.pull import Reader
 from hub_gmail.settings import (
+    API_HOST,
     DRAFT_SCOPE,
-    GOOGLE_HOSTS,
     MINUTE,
     NEW_BUDGET,
     READ_SCOPE,
@@ -58,7 +55,7 @@ from hub_gmail.settings import (
 )
 from hub_gmail.wire import ALIASES, DRAFTS, HISTORY, LABELS, LISTING, PROFILE, USERS, read
 
-__all__ = ["Gmail", "GmailSettings", "Grant", "authorize", "connect"]
+__all__ = ["Gmail", "GmailSettings", "connect"]
 
 T = TypeVar("T")
 
@@ -77,7 +74,7 @@ class Gmail(Connector[GmailSettings]):
             Scope(DRAFT_SCOPE, "writes drafts for a person to send; asked for only with push_drafts", False),
         ),
         budgets=(NEW_BUDGET,),
-        hosts=GOOGLE_HOSTS,
+        hosts=(API_HOST, SIGN_IN_HOST),
         pushes=("interaction",),
         can_undo=True,
         webhooks=True,
@@ -91,7 +88,8 @@ class Gmail(Connector[GmailSettings]):
         return (self.settings.budget(),)
 
     def http_profile(self) -> HttpProfile:
-        return HttpProfile(base_url=self.settings.base_url, token=self._sign_in(), explain=self._explain)
+        token = self.settings.sign_in(self.token_name, self.settings.subject or self.settings.mailbox)
+        return HttpProfile(base_url=self.settings.base_url, token=token, explain=self._explain)
 
     def _explain(self, response: Response) -> HubError | None:
         return explain(response, self.services.clock)
@@ -101,15 +99,7 @@ class Gmail(Connector[GmailSettings]):
         """Where the hub's token store keeps this mailbox's tokens; `ihub connect gmail` writes there too."""
         return f"gmail:{self.settings.mailbox}"
 
-    def _sign_in(self) -> TokenSource:
-        s = self.settings
-        if s.service_account_key:
-            subject, scopes = s.subject or s.mailbox, " ".join(s.scopes())
-            return ServiceAccount(self.token_name, s.token_url, s.key(), subject, scopes)
-        secret, refresh = s.client_secret.get_secret_value(), s.refresh_token.get_secret_value()
-        return OAuthRefresh(self.token_name, s.token_url, s.client_id, secret, refresh)
-
-    def forget(self) -> None:
+    async def forget(self) -> None:
         self.services.tokens.put(self.token_name, {})
 
     # -- what may we do, and what will it cost ----------------------------------------------------

@@ -5,12 +5,7 @@ it before it is created. Source: developers.google.com/workspace/gmail/api/guide
 """
 
 import base64
-import hashlib
-import re
 from collections.abc import Sequence
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
 from typing import Any
 
 import msgspec
@@ -28,24 +23,14 @@ from hub.api import (
     RecordRejected,
     Transient,
 )
+from hub.api.mail import compose as composed
+from hub.api.mail import own_message_id
 from hub_gmail.batch import read_many
 from hub_gmail.listing import path_of
 from hub_gmail.wire import DRAFT, DRAFTS, LISTING, USERS, Draft, read
 
-DOMAIN = "interaction-hub.invalid"
 SENT = "message:"  # remote ids of drafts that a person has sent since
 RECENT = 50  # newest drafts read one by one, because the search index may lag behind them
-
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_ADDRESS = re.compile(r"""[^\s@<>(),;:"\\\[\]\x00-\x20\x7f]+@[^\s@<>(),;:"\\\[\]\x00-\x20\x7f]+""")
-_MESSAGE_ID = re.compile(r"<[^\s<>\x00-\x20\x7f]+@[^\s<>\x00-\x20\x7f]+>")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
-
-
-def message_id(key: str) -> str:
-    """Our Message-ID for a hub key, without the angle brackets; keys with odd characters are hashed."""
-    name = key if _PLAIN_KEY.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()
-    return f"{name}@{DOMAIN}"
 
 
 def compose(key: str, interaction: Interaction) -> tuple[bytes, str]:
@@ -53,51 +38,19 @@ def compose(key: str, interaction: Interaction) -> tuple[bytes, str]:
 
     From is left to Gmail, which writes the account's own address whatever one asks for.
     """
-    mail = EmailMessage(policy=SMTP)
-    for role in ("to", "cc", "bcc"):
-        people = [p for p in interaction.participants if p.role == role and p.identifier.scheme == "email"]
-        if people:
-            mail[role.title()] = [_address(p.identifier.value, p.name) for p in people]
-    mail["Subject"] = _one_line(interaction.subject)
-    mail["Message-ID"] = f"<{message_id(key)}>"
-    thread, earlier = "", []
-    for ref in interaction.thread_refs:
-        scheme, _, value = ref.partition(":")
-        if scheme == "gmail-thread":
-            thread = value
-        elif scheme == "message-id" and ref not in interaction.dedup_keys:
-            wrapped = f"<{value.strip('<>')}>"
-            if _MESSAGE_ID.fullmatch(wrapped):
-                earlier.append(wrapped)
-    if earlier:
-        mail["In-Reply-To"] = earlier[-1]
-        mail["References"] = " ".join(earlier[-20:])
-    mail.set_content(interaction.body or interaction.text)
-    return mail.as_bytes(), thread
-
-
-def _address(value: str, name: str) -> Address:
-    value = value.strip()
-    if not _ADDRESS.fullmatch(value):
-        raise RecordRejected("a recipient is not an e-mail address")
-    user, _, domain = value.rpartition("@")
-    return Address(_one_line(name), user, domain)
-
-
-def _one_line(text: str) -> str:
-    """Control characters end a header and begin the next one: none may pass."""
-    return _CONTROL.sub(" ", text).strip()
+    threads = [ref.partition(":")[2] for ref in interaction.thread_refs if ref.startswith("gmail-thread:")]
+    return composed(key, interaction).as_bytes(), threads[-1] if threads else ""
 
 
 async def find(http: Http, keys: Sequence[str], size: int) -> list[Found]:
     """Drafts, and messages sent from them, that carry our Message-IDs: by search, then among the newest."""
     found: dict[str, Found] = {}
-    wanted = {f"rfc822msgid:{message_id(key)}": key for key in keys}
+    wanted = {f"rfc822msgid:{own_message_id(key)}": key for key in keys}
     paths = [path_of("drafts", q=q) for q in wanted]
     for key, body in zip(wanted.values(), await _bodies(http, paths, "drafts.list", size), strict=True):
         for draft in DRAFTS.decode(body).drafts[:1]:
             found[key] = _found(key, draft)
-    missing = {message_id(key): key for key in keys if key not in found}
+    missing = {own_message_id(key): key for key in keys if key not in found}
     if missing:
         for name, draft in await _recent(http, size):
             if name in missing:

@@ -1,71 +1,34 @@
 """What Gmail's refusals mean: the same 403 is "slow down", "a scope is missing" or "ask the admin".
 
-Source: developers.google.com/workspace/gmail/api/guides/handle-errors; body shape
-`{"error": {"code", "message", "errors": [{"reason", "domain", "message"}], "status"}}`.
+Source: developers.google.com/workspace/gmail/api/guides/handle-errors.
 """
 
 import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from hub.api import AuthError, Clock, ContractBroken, HubError, RateLimited, Response, ScopeError, retry_after
+from hub.api import AuthError, Clock, ContractBroken, HubError, RateLimited, Response, retry_after
+from hub.api.google import SLOW_DOWN, SPENT, needs_a_person, refusal
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
 _UNTIL = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)")
-
-SLOW_DOWN = {"rateLimitExceeded", "userRateLimitExceeded"}
-SPENT = {"dailyLimitExceeded", "quotaExceeded"}
-SCOPES = {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}
-NOT_ENABLED = {"accessNotConfigured", "SERVICE_DISABLED"}
-
-
-class _Item(msgspec.Struct):
-    reason: str = ""
-
-
-class _Error(msgspec.Struct):
-    message: str = ""
-    errors: list[_Item] = []
-    details: list[_Item] = []
-    status: str = ""
-
-
-class _Body(msgspec.Struct):
-    error: _Error
-
-
-_decode = msgspec.json.Decoder(_Body).decode
 
 
 def explain(response: Response, clock: Clock) -> HubError | None:
     """The error behind a status >= 400, or None where the common meaning holds (404, 5xx, ...)."""
     if response.status not in {400, 403, 429}:
         return None
-    try:
-        error = _decode(response.body).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    refused = refusal(response)
+    if refused is None:
         return None
-    reasons = {item.reason for item in (*error.errors, *error.details)}
-    said = error.message[:200]
+    reasons, said = refused.reasons, refused.message
     if reasons & SPENT and "per minute" not in said:
         return _limited(f"the quota is spent: {said}", _until_midnight_pacific(clock))
     if response.status == 429 or reasons & (SLOW_DOWN | SPENT):
         return _limited(f"too many requests: {said}", _pause(said, response, clock))
-    if reasons & SCOPES:
-        return ScopeError("the sign-in lacks a scope for this; connect the account again and allow all of it")
-    if "domainPolicy" in reasons:
-        return AuthError(
-            "the Workspace admin blocks this app: Admin console > Security > Access and data control > "
-            "API controls > Manage third-party app access, then trust the client id"
-        )
-    if reasons & NOT_ENABLED:
-        return AuthError(
-            "the Gmail API is not enabled in this Google Cloud project: "
-            "console > APIs & Services > Library > Gmail API > Enable"
-        )
-    if "failedPrecondition" in reasons or error.status == "FAILED_PRECONDITION":
+    if error := needs_a_person(refused, "Gmail API"):
+        return error
+    if "failedPrecondition" in reasons or refused.status == "FAILED_PRECONDITION":
         return AuthError(
             f"Google refuses to serve this mailbox ({said}): is Gmail switched on for the account, and, for "
             "a service account, is domain-wide delegation set up for its client id and these scopes?"

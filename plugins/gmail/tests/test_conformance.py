@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from hub.api import FakeClock, WebhookRequest
+from hub.api.mail import OWN_DOMAIN as DOMAIN
 from hub.testing import ConnectorSuite, Rig
 from hub_gmail import Gmail
-from hub_gmail.drafts import DOMAIN
 from hub_gmail.emulator import GmailEmulator
 from hub_gmail.settings import READ_SCOPE
 

@@ -121,7 +121,7 @@ async def test_forgetting_a_connection_leaves_no_token(rig: Any) -> None:
     gmail = rig.gmail()
     await gmail.check()
     assert rig.tokens.get(gmail.token_name)
-    gmail.forget()
+    await gmail.forget()
     assert not rig.tokens.get(gmail.token_name)
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from hub.api import AuthError, Transient
-from hub_gmail import authorize, connect
+from hub_gmail import connect
 
 pytestmark = pytest.mark.anyio
 READ = "https://www.googleapis.com/auth/gmail.readonly"
@@ -132,8 +132,10 @@ async def test_a_code_cannot_be_used_without_its_verifier(rig: Any) -> None:
 
 
 async def test_the_token_endpoint_must_be_reachable_and_safe(rig: Any) -> None:
-    with pytest.raises(AuthError, match="https"):
-        authorize("c", "", [READ], auth_url=f"{rig.url}/o/oauth2/v2/auth", token_url="http://oauth.example/token")
+    with pytest.raises(ValueError, match=r"token_url: must be at Google"):
+        settings(rig, token_url="http://oauth.example/token")
+    with pytest.raises(ValueError, match=r"token_url: must begin with https"):
+        settings(rig, token_url="http://oauth2.googleapis.com/token")
     browser = Browser()
     with pytest.raises(Transient):
         connect(settings(rig, token_url="http://127.0.0.1:9/token"), show=browser)

@@ -8,7 +8,9 @@ Source: HubSpot's developer documentation and specification files (as stored 202
 
 import math
 from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -36,8 +38,9 @@ from hub.api import (
     Window,
     hookimpl,
 )
-from hub_hubspot import census, errors, webhooks
+from hub_hubspot import census, errors, fields, webhooks
 from hub_hubspot.client import LIST_LIMIT, Client
+from hub_hubspot.consent import OptOuts
 from hub_hubspot.manifest import MANIFEST
 from hub_hubspot.mapping import Mapper
 from hub_hubspot.objects import OBJECTS
@@ -45,10 +48,11 @@ from hub_hubspot.paths import Paths
 from hub_hubspot.pull import OwnersReader, Reader, record, row_id, text_of
 from hub_hubspot.push import Writer
 from hub_hubspot.settings import HubSpotSettings
-from hub_hubspot.setup import Setup
+from hub_hubspot.setup import Account, Setup
 from hub_hubspot.undo import Undoer
 
 __all__ = ["HubSpot", "HubSpotSettings"]
+PLACE = "hubspot-portal"
 
 
 class HubSpot(Connector[HubSpotSettings]):
@@ -58,15 +62,18 @@ class HubSpot(Connector[HubSpotSettings]):
     settings_model = HubSpotSettings
 
     def __init__(self, settings: HubSpotSettings, services: Services) -> None:
-        self.time_zone = settings.time_zone
+        known = (services.tokens.get(PLACE) or {}).get("zone")
+        self.time_zone = settings.time_zone or errors.known_zone(known if isinstance(known, str) else "")
+        self._has_asked = False
         super().__init__(settings, services)
         self.client = Client(self.http, Paths(settings.api_version))
         self._mapper = Mapper(settings)
-        self._writer = Writer(self.client, settings)
+        self._writer = Writer(self.client, settings, self._zone)
+        self._opt_outs = OptOuts(self.client)
 
     def budgets(self) -> tuple[Budget, ...]:
-        """The portal's subscription decides, which only the settings know."""
-        return self.settings.budgets()
+        """The portal's subscription decides, which only the settings know, and where its day begins."""
+        return self.settings.budgets(self.time_zone)
 
     def http_profile(self) -> HttpProfile:
         s = self.settings
@@ -81,8 +88,23 @@ class HubSpot(Connector[HubSpotSettings]):
     async def check(self) -> PermissionMatrix:
         """Reads one of each object, probes writing, and makes our unique property where it is missing."""
         matrix, account = await Setup(self.client, self.settings).run()
-        self.time_zone = self.time_zone or errors.known_zone(account.zone)
+        self._learn(account)
         return matrix
+
+    def _learn(self, account: Account) -> None:
+        """The portal's zone, kept for the runs to come where the settings do not name one."""
+        zone = "" if self.settings.time_zone else errors.known_zone(account.zone)
+        if zone:
+            self.time_zone = zone
+            if (self.services.tokens.get(PLACE) or {}).get("zone") != zone:
+                self.services.tokens.put(PLACE, {"zone": zone})
+
+    async def _zone(self) -> tzinfo:
+        """The portal's zone, asked for once where nobody has yet; UTC where HubSpot does not say."""
+        if not self.time_zone and not self._has_asked:
+            self._learn(await Setup(self.client, self.settings).account())
+            self._has_asked = True
+        return ZoneInfo(self.time_zone or "UTC")
 
     async def estimate(self, stream: str, window: Window) -> Estimate | None:
         if stream == "owners":
@@ -126,7 +148,12 @@ class HubSpot(Connector[HubSpotSettings]):
     async def census(self, stream: str, period: Window) -> Census | None:
         return None if stream == "owners" else await census.census(self.client, stream, period)
 
+    def writable(self, kind: str) -> frozenset[str]:
+        return frozenset(fields.writable(kind, self.settings))
+
     async def push(self, changes: Sequence[Change]) -> list[Receipt]:
+        if changes and changes[0].kind == "consent":
+            return await self._opt_outs.push(changes)
         return await self._writer.push(changes)
 
     async def find(self, kind: str, keys: Sequence[str]) -> list[Found]:

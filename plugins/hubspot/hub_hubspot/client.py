@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -234,6 +235,29 @@ class Client:
         for part in chunks(pairs, LINK_READ_LIMIT):
             body = {"inputs": [{"from": {"id": a}, "to": [{"id": b}]} for a, b in part]}
             await self.http.request("POST", path, json=body, cost="links", safe=True)
+
+    async def one(self, kind: str, id_: str, properties: Sequence[str]) -> Record | None:
+        """A single object; unlike a batch this follows an id that was merged away. None when it is gone."""
+        params = {"properties": ",".join(properties)}
+        try:
+            path = f"{self.paths('objects', kind)}/{quote(id_, safe='')}"
+            return decode(await self.http.request("GET", path, params=params, cost="read"), Record)
+        except Gone:
+            return None
+
+    async def unsubscribed(self, address: str) -> Any:
+        """Whether an address has left all mail, for the whole portal and for business units."""
+        path = f"{self.paths('preferences', quote(address, safe=''))}/unsubscribe-all"
+        return await self.http.json("GET", path, params={"channel": "EMAIL"}, cost="read")
+
+    async def unsubscribe(self, address: str) -> None:
+        path = f"{self.paths('preferences', quote(address, safe=''))}/unsubscribe-all"
+        await self.http.request("POST", path, params={"channel": "EMAIL"}, cost="write", safe=True)
+
+    async def may_unsubscribe(self, nobody: str) -> None:
+        """Ask for a change that names neither a subscription nor a status: raises what HubSpot says to it."""
+        path = self.paths("preferences", quote(nobody, safe=""))
+        await self.http.request("POST", path, json={}, cost="write", safe=True)
 
     async def property(self, kind: str, name: str) -> dict[str, Any] | None:
         """A property's definition, or None when there is none of that name."""

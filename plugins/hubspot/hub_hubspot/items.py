@@ -14,11 +14,15 @@ BATCH_CHARS = 2_000_000
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One change on its way. current: the object as it is there; wanted: the properties it should hold."""
+    """One change on its way. current: the object as it is there; wanted: the properties it should hold.
+
+    is_fields: it is about fields of an object that is there, named by its id, and about nothing else of it.
+    """
 
     change: Change
     type: str
     wanted: dict[str, str] = field(default_factory=dict)
+    is_fields: bool = False
     current: Record | None = None
     outcome: Outcome | None = None
     remote_id: str = ""

@@ -9,7 +9,7 @@ from typing import Literal
 from hub.api import Found, RecordRejected, ScopeError
 from hub_hubspot.client import BATCH_LIMIT, LINK_READ_LIMIT, Client, Record, chunks
 from hub_hubspot.items import Item
-from hub_hubspot.objects import LINKED, PUSHED
+from hub_hubspot.objects import LINKED, MERGED, PUSHED
 from hub_hubspot.outbound import BODIES
 from hub_hubspot.texts import plain, split_marker
 
@@ -27,9 +27,9 @@ class LookUp:
     async def look_up(self, kind: str, items: Sequence[Item]) -> None:
         """Fill in `current`, by key, then by id, then by what else is unique; fail those that are not there."""
         names = sorted({self.key_property, *(n for i in items for n in i.wanted)})
-        by_key = await self.by_key(kind, [i.change.key for i in items], names)
+        by_key = await self.by_key(kind, [i.change.key for i in items if not i.is_fields], names)
         for item in items:
-            item.current = by_key.get(item.change.key)
+            item.current = None if item.is_fields else by_key.get(item.change.key)
         by_id = [i for i in items if i.current is None and i.change.remote_id]
         if by_id:
             found = {
@@ -38,6 +38,8 @@ class LookUp:
             }
             for item in by_id:
                 item.current = found.get(item.change.remote_id)
+                if item.current is None and item.is_fields:
+                    item.current = await self._survivor(kind, item.change.remote_id, names)
                 if item.current is None:
                     item.fail("gone: HubSpot has no such object any more; it was deleted or merged there")
         rest = [i for i in items if i.current is None and i.outcome is None]
@@ -47,7 +49,7 @@ class LookUp:
             await self._by_marker(kind, rest, names)
         taken: dict[str, str] = {}
         for item in items:
-            if item.current and item.outcome is None:
+            if item.current and item.outcome is None and not item.is_fields:
                 self.check_holder(item, taken)
 
     async def by_key(self, kind: str, keys: Sequence[str], names: Sequence[str]) -> dict[str, Record]:
@@ -62,6 +64,12 @@ class LookUp:
             return {}
         self.modes.setdefault(kind, "upsert")
         return {k: r for r in records if (k := r.properties.get(self.key_property))}
+
+    async def _survivor(self, kind: str, absorbed: str, names: Sequence[str]) -> Record | None:
+        """The object another one was merged into; it must say so itself."""
+        found = await self.client.one(kind, absorbed, [*self.known(kind, names), MERGED])
+        merged = (found.properties.get(MERGED) or "").split(";") if found else ()
+        return found if found and (found.id == absorbed or absorbed in merged) else None
 
     async def _by_address(self, items: Sequence[Item], names: Sequence[str]) -> None:
         """People HubSpot knows already, by their address: they get our key instead of a twin."""

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Literal
 
 from hub.api import Manifest, Scope, Stream
+from hub_hubspot.consent import SCOPE
 from hub_hubspot.objects import OBJECTS
 from hub_hubspot.settings import HOST, HubSpotSettings
 
@@ -49,10 +50,11 @@ MANIFEST = Manifest(
         Scope("crm.objects.companies.write", "write companies", False),
         Scope("crm.schemas.contacts.write", "create our unique property once, so that nothing is doubled", False),
         Scope("crm.schemas.companies.write", "create our unique property once, so that nothing is doubled", False),
+        Scope(SCOPE, "unsubscribe who has opted out elsewhere; never subscribes anybody", False),
     ),
     budgets=HubSpotSettings.model_construct().budgets(),
     hosts=(HOST,),
-    pushes=("organization", "person", "interaction", "task"),
+    pushes=("organization", "person", "interaction", "task", "consent"),
     can_undo=True,
     can_be_system_of_record=True,
     webhooks=True,

@@ -6,6 +6,7 @@ Source: HubSpot's pages "Using object APIs", "Search the CRM" and the guides of 
 from dataclasses import dataclass
 
 MERGED = "hs_merged_object_ids"
+OPT_OUT = "hs_email_optout"
 _WRITE = "crm.objects.contacts.write"
 _SCHEMA = "crm.schemas.contacts.write"
 
@@ -42,7 +43,7 @@ OBJECTS: dict[str, ObjectType] = {o.name: o for o in (
     ObjectType(
         "contacts", "0-1",
         ("email", "hs_additional_emails", "firstname", "lastname", "phone", "mobilephone", "jobtitle", "company",
-         "lifecyclestage", "hubspot_owner_id", "associatedcompanyid", MERGED),
+         "lifecyclestage", "hubspot_owner_id", "associatedcompanyid", OPT_OUT, MERGED),
         ("companies",), modified="lastmodifieddate", is_mergeable=True,
     ),
     ObjectType(

@@ -1,29 +1,23 @@
 """From canonical entities to HubSpot's properties: which object each becomes, and the texts it gets.
 
-Only values the entity carries are named, never blanks: what others filled in stays. `lifecyclestage` is never
-written, because HubSpot only moves it forward and its own automation owns it.
+Only values the entity carries are named, never blanks: what others filled in stays. `fields` has the one exception, the
+fields of a record that is there already.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, tzinfo
 
 import msgspec
 
-from hub.api import Identifier, Interaction, Organization, Person, Pushable, RecordRejected, Role, Task
-from hub_hubspot.mapping import CALL_STATUSES, EMAIL_STATUSES, MEETING_OUTCOMES, PERSON_FIELDS
+from hub.api import Consent, Identifier, Interaction, Organization, Person, Pushable, RecordRejected, Role, Task
+from hub_hubspot.fields import is_day
+from hub_hubspot.mapping import CALL_STATUSES, EMAIL_STATUSES, MEETING_OUTCOMES
 from hub_hubspot.texts import cut, cut_rich, instant, iso, marker, plain, split_name
 
 # fmt: off
 BODIES = {  # where the text of each engagement lives; all but an e-mail's are rich text
     "emails": "hs_email_text", "calls": "hs_call_body", "meetings": "hs_meeting_body", "notes": "hs_note_body",
     "communications": "hs_communication_body", "tasks": "hs_task_body",
-}
-_ORGANIZATION = {
-    "website": "website", "phone": "phone", "industry": "industry", "city": "city", "country": "country",
-    "description": "description", "address": "address", "zip": "zip", "state": "state",
-}
-_PERSON = {ours: theirs for ours, theirs in PERSON_FIELDS.items() if theirs != "lifecyclestage"} | {
-    "title": "jobtitle", "city": "city", "country": "country", "website": "website",
 }
 _CHANNEL_WORDS = {
     "email": "E-mail", "phone": "Phone", "video": "Video", "in_person": "In person", "chat": "Chat", "sms": "SMS",
@@ -37,7 +31,7 @@ _LINE = 1_000
 
 
 def object_type(entity: Pushable) -> str:
-    """The HubSpot object an entity becomes."""
+    """The HubSpot object an entity becomes. Raises RecordRejected for a permission, which is no object."""
     match entity:
         case Person():
             return "contacts"
@@ -45,6 +39,8 @@ def object_type(entity: Pushable) -> str:
             return "companies"
         case Task():
             return "tasks"
+        case Consent():
+            raise RecordRejected("a permission is pushed as a consent")
     if entity.kind == "call":
         return "calls"
     if entity.kind == "meeting":
@@ -68,21 +64,27 @@ def _communication_type(i: Interaction) -> str:
     return ""
 
 
-def properties(entity: Pushable, key: str = "") -> dict[str, str]:
+def properties(
+    entity: Pushable, key: str = "", table: Mapping[str, str] | None = None, zone: tzinfo = UTC
+) -> dict[str, str]:
     """What the object should hold, without blanks. key: given where it must stand in the text, as a marker.
+
+    table: where the fields of a person or an organization are written. zone: the portal's, whose midnights bound days.
 
     Raises RecordRejected for an interaction without a time: HubSpot could not place it.
     """
     tail = marker(key) if key else ""
     match entity:
         case Person():
-            found = _person(entity)
+            found = _person(entity, table or {})
         case Organization():
-            found = _organization(entity)
+            found = _organization(entity, table or {})
         case Task():
             found = _task(entity, tail)
         case Interaction():
-            found = _interaction(entity, tail)
+            found = _interaction(entity, tail, zone)
+        case Consent():
+            return {}
     if entity.owner and entity.owner.scheme == "hubspot:owners":
         found["hubspot_owner_id"] = entity.owner.value
     return {name: value for name, value in found.items() if value}
@@ -92,17 +94,17 @@ def _first(identifiers: tuple[Identifier, ...], scheme: str) -> str:
     return next((i.value.strip() for i in identifiers if i.scheme == scheme), "")
 
 
-def _person(p: Person) -> dict[str, str]:
+def _person(p: Person, table: Mapping[str, str]) -> dict[str, str]:
     first, last = split_name(p.name)
     found = {"email": _first(p.identifiers, "email"), "phone": _first(p.identifiers, "phone")}
-    named = {theirs: p.fields[ours][:_LINE] for ours, theirs in _PERSON.items() if p.fields.get(ours)}
+    named = {theirs: p.fields[ours][:_LINE] for ours, theirs in table.items() if p.fields.get(ours)}
     if "firstname" not in named and "lastname" not in named and first != found["email"]:
         found |= {"firstname": first[:_LINE], "lastname": last[:_LINE]}
     return found | named
 
 
-def _organization(o: Organization) -> dict[str, str]:
-    named = {theirs: o.fields[ours][:_LINE] for ours, theirs in _ORGANIZATION.items() if o.fields.get(ours)}
+def _organization(o: Organization, table: Mapping[str, str]) -> dict[str, str]:
+    named = {theirs: o.fields[ours][:_LINE] for ours, theirs in table.items() if o.fields.get(ours)}
     return {"name": o.name[:_LINE], "domain": _first(o.identifiers, "domain"), **named}
 
 
@@ -116,8 +118,8 @@ def _task(t: Task, tail: str) -> dict[str, str]:
     }
 
 
-def _interaction(i: Interaction, tail: str) -> dict[str, str]:
-    at = occurred_at(i)
+def _interaction(i: Interaction, tail: str, zone: tzinfo) -> dict[str, str]:
+    at, ends = span(i, zone)
     kind = object_type(i)
     text = i.text or i.body
     found = {"hs_timestamp": iso(at)}
@@ -136,7 +138,7 @@ def _interaction(i: Interaction, tail: str) -> dict[str, str]:
                 "hs_call_body": cut_rich(text, tail=tail) if text or tail else "",
                 "hs_call_direction": {"inbound": "INBOUND", "outbound": "OUTBOUND"}.get(i.direction or "", ""),
                 "hs_call_status": _known(i.status, CALL_STATUSES, "COMPLETED"),
-                "hs_call_duration": str(max(int((i.ended_at - at).total_seconds() * 1000), 0)) if i.ended_at else "",
+                "hs_call_duration": str(max(int((ends - at).total_seconds() * 1000), 0)) if ends else "",
                 "hs_call_from_number": _number(i, "from"),
                 "hs_call_to_number": _number(i, "to"),
             }
@@ -145,7 +147,7 @@ def _interaction(i: Interaction, tail: str) -> dict[str, str]:
                 "hs_meeting_title": i.subject[:_LINE],
                 "hs_meeting_body": cut_rich(text, tail=tail) if text or tail else "",
                 "hs_meeting_start_time": iso(at),
-                "hs_meeting_end_time": iso(i.ended_at) if i.ended_at and i.ended_at >= at else "",
+                "hs_meeting_end_time": iso(ends) if ends and ends >= at else "",
                 "hs_meeting_outcome": _known(i.status, MEETING_OUTCOMES, ""),
             }
         case "communications":
@@ -159,12 +161,13 @@ def _interaction(i: Interaction, tail: str) -> dict[str, str]:
     return found
 
 
-def occurred_at(i: Interaction) -> datetime:
-    """When it happened; an all-day event at its midnight UTC."""
+def span(i: Interaction, zone: tzinfo) -> tuple[datetime, datetime | None]:
+    """Start and end. HubSpot has no days without hours: they go from midnight to the last minute, as its users see them."""
     if i.occurred_at:
-        return i.occurred_at
+        return i.occurred_at, i.ended_at
     if i.all_day:
-        return datetime.combine(i.all_day, time(), UTC)
+        last = max(i.all_day_last or i.all_day, i.all_day)
+        return datetime.combine(i.all_day, time(), zone), datetime.combine(last, time(23, 59), zone)
     raise RecordRejected("it has no time, and HubSpot cannot place it without one", external_id=i.external_id)
 
 
@@ -226,4 +229,6 @@ def _is_same(name: str, wanted: str, current: str) -> bool:
             return bool(msgspec.json.decode(wanted) == msgspec.json.decode(current))
         except msgspec.MsgspecError:
             return False
+    if is_day(current):
+        return (wanted[:10] if is_day(wanted) else wanted.strip()) == current[:10]
     return wanted.strip() == current.strip()

@@ -12,6 +12,7 @@ TABLE = {  # what:         (classic,                                   date-base
     "owners":              ("crm/v3/owners",                           "crm/owners/{ver}"),
     "properties":          ("crm/v3/properties/{0}",                   "crm/properties/{ver}/{0}"),
     "property":            ("crm/v3/properties/{0}/{1}",               "crm/properties/{ver}/{0}/{1}"),
+    "preferences":         ("communication-preferences/v4/statuses/{0}", "communication-preferences/{ver}/statuses/{0}"),
     "account":             ("account-info/v3/details",                 "account-info/{ver}/details"),
 }
 # fmt: on

@@ -22,6 +22,7 @@ import msgspec
 
 from hub.api import Clock, ContractBroken, CursorExpired, Page, Pull, RawRecord, ScopeError, Window
 from hub_hubspot.client import LINK_READ_LIMIT, SEARCH_LIMIT, Client, Paging, Row, Rows, by_number
+from hub_hubspot.fields import properties_of
 from hub_hubspot.objects import MERGED, ObjectType
 from hub_hubspot.settings import HubSpotSettings
 from hub_hubspot.texts import instant
@@ -86,7 +87,9 @@ class Reader:
         self.settings = settings
         self.clock = clock
         self.kind = kind
-        self.properties = (*kind.properties, settings.key_property)
+        # Always all of them by name: a property left out of an answer would look as if somebody had emptied it.
+        named = (*kind.properties, *properties_of(kind.name, settings), settings.key_property)
+        self.properties = tuple(dict.fromkeys(named))
         self._targets = list(kind.links)
         self._lists_links = bool(kind.links)
         self._lookback_ms = settings.lookback_minutes * 60_000

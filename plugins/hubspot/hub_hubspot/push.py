@@ -11,10 +11,24 @@ How new objects are made depends on the portal, per object type:
   contacts and companies. Contacts go by their e-mail address; companies cannot be written safely and are refused.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, tzinfo
 from typing import Any
 
-from hub.api import Change, Conflict, Gone, HubError, Receipt, RecordRejected, ScopeError, Transient
+from hub.api import (
+    Change,
+    Conflict,
+    Gone,
+    HubError,
+    Interaction,
+    Organization,
+    Person,
+    Receipt,
+    RecordRejected,
+    ScopeError,
+    Transient,
+)
+from hub_hubspot import fields
 from hub_hubspot.client import BATCH_LIMIT, Client, Record, chunks
 from hub_hubspot.errors import Problem, row_error
 from hub_hubspot.items import Item, Outcome, inline_links, parts
@@ -30,15 +44,19 @@ NO_KEY = "the portal has no unique property {0} on {1}: grant {2} and run check,
 class Writer:
     """Pushes to one portal; remembers what it learned about each object type while the connection is open."""
 
-    def __init__(self, client: Client, settings: HubSpotSettings) -> None:
+    def __init__(self, client: Client, settings: HubSpotSettings, zone: Callable[[], Awaitable[tzinfo]]) -> None:
         self.client = client
+        self.zone = zone
         self.key_property = settings.key_property
+        self.tables = {kind: fields.writable(kind, settings) for kind in fields.OBJECT}
         self.lookup = LookUp(client, settings.key_property)
         self.modes = self.lookup.modes
 
     async def push(self, changes: Sequence[Change]) -> list[Receipt]:
         """One receipt per change, in order. Raises what makes every outcome unknown: quota, sign-in, outage."""
-        items = [self._item(c) for c in changes]
+        has_days = any(isinstance(c.entity, Interaction) and c.entity.all_day for c in changes)
+        zone = await self.zone() if has_days else UTC
+        items = [self._item(c, zone) for c in changes]
         for kind in dict.fromkeys(i.type for i in items if i.outcome is None and i.change.op == "upsert"):
             waiting = [i for i in items if i.outcome is None and i.change.op == "upsert" and i.type == kind]
             try:
@@ -53,7 +71,7 @@ class Writer:
             await self._delete(part)
         return [i.receipt() for i in items]
 
-    def _item(self, change: Change) -> Item:
+    def _item(self, change: Change, zone: tzinfo) -> Item:
         item = Item(change, "", remote_id=change.remote_id)
         if change.op == "delete":
             item.type = object_type(change.entity) if change.entity else ""
@@ -62,7 +80,11 @@ class Writer:
         else:
             try:
                 item.type = object_type(change.entity)
-                item.wanted = properties(change.entity)
+                table = self.tables.get(change.kind, {})
+                item.wanted = properties(change.entity, table=table, zone=zone)
+                if change.remote_id and isinstance(change.entity, Person | Organization):
+                    item.wanted |= fields.named(change.entity.fields, table)
+                    item.is_fields = not (change.entity.identifiers or change.entity.name or change.links)
             except RecordRejected as exc:
                 item.fail(exc)
             else:
@@ -96,7 +118,9 @@ class Writer:
             item.fail(f"conflict: changed at HubSpot at {current.updatedAt}, after our before-image")
             return False
         wanted = dict(item.wanted)
-        if self.modes.get(item.type) == "marked":
+        if item.is_fields:
+            pass  # found by its id, it needs no key of ours
+        elif self.modes.get(item.type) == "marked":
             self._mark(item, wanted)
         else:
             wanted[self.key_property] = change.key

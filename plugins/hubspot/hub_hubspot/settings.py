@@ -1,7 +1,7 @@
 """Settings of a HubSpot connection, and the call budgets that follow from them."""
 
 from datetime import timedelta
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,13 @@ from hub.api import Budget, ConnectorSettings, OAuthRefresh, SecretStr, StaticTo
 
 HOST = "api.hubapi.com"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=64)]
+PropertyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
+# What tells one object from another, or who may be written to, is no field.
+RESERVED = frozenset({
+    "email", "hs_additional_emails", "domain", "hs_additional_domains", "hs_object_id", "hs_merged_object_ids",
+    "hubspot_owner_id", "associatedcompanyid", "lifecyclestage", "hs_email_optout",
+})  # fmt: skip
 
 
 class HubSpotSettings(ConnectorSettings):
@@ -23,7 +30,10 @@ class HubSpotSettings(ConnectorSettings):
     lookback_minutes: how far every incremental read reaches back, because HubSpot's search index lags.
     sweep_minutes: how often archived records, merges and changed associations are looked for (search does not show
     them); link_days: how far back associations are read again. key_property: our unique property.
-    time_zone: the portal's, for the hour its daily limit starts anew. `check` prints portal_id and time_zone.
+    person_fields, organization_fields: our field -> property, for your own properties; read, and written back. `check`
+    says which of them the portal lacks; none is ever created.
+    time_zone: the portal's, for the hour its daily limit starts anew and the days of all-day meetings; `check` finds it
+    out. `check` prints portal_id and time_zone.
     webhook_secret: the app's client secret where that is not client_secret. webhook_versions: signatures taken; v1
     and v2 carry no time and are open to replays.
     """
@@ -52,6 +62,8 @@ class HubSpotSettings(ConnectorSettings):
 
     key_property: str = Field(default="ihub_key", pattern=r"^[a-z][a-z0-9_]{0,99}$")
     create_key_property: bool = True
+    person_fields: dict[FieldName, PropertyName] = Field(default_factory=dict)
+    organization_fields: dict[FieldName, PropertyName] = Field(default_factory=dict)
     webhook_secret: SecretStr = SecretStr("")
     webhook_versions: tuple[Literal["v1", "v2", "v3"], ...] = ("v3",)
 
@@ -73,6 +85,14 @@ class HubSpotSettings(ConnectorSettings):
         except (KeyError, ValueError, OSError) as exc:
             raise ValueError("must be a time zone name such as Europe/Berlin") from exc
         return value
+
+    @model_validator(mode="after")
+    def _fields_are_free(self) -> Self:
+        for setting in ("person_fields", "organization_fields"):
+            named = list(getattr(self, setting).values())
+            if bad := sorted({p for p in named if p in RESERVED | {self.key_property} or named.count(p) > 1}):
+                raise ValueError(f"{setting}: {bad[0]} is kept for the hub itself, or named twice")
+        return self
 
     @model_validator(mode="after")
     def _has_one_sign_in(self) -> Self:
@@ -97,12 +117,16 @@ class HubSpotSettings(ConnectorSettings):
         """The client secret webhooks are signed with; "" when there is none."""
         return self.webhook_secret.get_secret_value() or self.client_secret.get_secret_value()
 
-    def budgets(self) -> tuple[Budget, ...]:
-        """Searches have a limit of their own and do not count against the 10 s one."""
-        burst = Budget("burst", self.tier, timedelta(seconds=10), {"search": 0})
+    def budgets(self, zone: str = "") -> tuple[Budget, ...]:
+        """Searches have a limit of their own and do not count against the 10 s one.
+
+        HubSpot's 10 s slide, our windows do not: so much a second that any 10 s, with a second more at the edge, stay below.
+        zone: the portal's, whose midnight ends the daily limit; "" where it is not known yet.
+        """
+        burst = Budget("burst", self.tier // 11, timedelta(seconds=1), {"search": 0}, reserve=0)
         search = Budget(
             "search", self.searches_per_second, timedelta(seconds=1), {"search": 1}, default_units=0, reserve=0
         )
         if not self.daily or self.client_id:
             return (burst, search)
-        return (burst, search, Budget("daily", self.daily, timedelta(days=1)))
+        return (burst, search, Budget("daily", self.daily, timedelta(days=1), zone=zone))

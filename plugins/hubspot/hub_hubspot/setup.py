@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.api import Conflict, Gone, HubError, Permission, PermissionMatrix, RecordRejected, ScopeError
+from hub_hubspot import fields
 from hub_hubspot.client import Client
+from hub_hubspot.consent import NOBODY, SCOPE
 from hub_hubspot.errors import MissingScope
 from hub_hubspot.objects import OBJECTS, PUSHED, ObjectType
 from hub_hubspot.settings import HubSpotSettings
@@ -36,14 +38,17 @@ class Setup:
         self.capabilities: list[str] = []
 
     async def run(self) -> tuple[PermissionMatrix, Account]:
-        account = await self._account()
+        account = await self.account()
         rows = [await self._reads_owners()]
         rows += [await self._reads(kind) for kind in OBJECTS.values()]
         for name in (name for names in PUSHED.values() for name in names):
             rows += await self._writes(OBJECTS[name])
+        for setting, kind in (("person_fields", "person"), ("organization_fields", "organization")):
+            rows += [r for p in getattr(self.settings, setting).values() if (r := await self._field(setting, kind, p))]
+        rows.append(await self._unsubscribes())
         return PermissionMatrix(account.id, account.label, tuple(rows), capabilities=tuple(self.capabilities)), account
 
-    async def _account(self) -> Account:
+    async def account(self) -> Account:
         try:
             found = await self.client.account()
         except (ScopeError, Gone):
@@ -124,6 +129,31 @@ class Setup:
                 raise
             return False, self._about_key(kind, f"objects cannot be read by {name}: {exc.message}")
         return True, None
+
+    async def _field(self, setting: str, kind: str, name: str) -> Permission | None:
+        """A row about a property the settings name and the portal lacks or keeps to itself; None when all is well."""
+        object_type = OBJECTS[fields.OBJECT[kind]]
+        place = f"{object_type.name}:{name}"
+        try:
+            found = await self.client.property(object_type.name, name)
+        except ScopeError as exc:
+            return _denied(place, "write", exc, object_type.reads[0])
+        if found is None:
+            return Permission(
+                place, "write", False, f"{setting} names {name}, which the portal has not: create it there"
+            )
+        if (found.get("modificationMetadata") or {}).get("readOnlyValue"):
+            return Permission(place, "write", False, f"{setting} names {name}, whose values only HubSpot sets")
+        return None
+
+    async def _unsubscribes(self) -> Permission:
+        try:
+            await self.client.may_unsubscribe(NOBODY)
+        except ScopeError as exc:
+            return _denied("consent", "write", exc, SCOPE)
+        except (RecordRejected, Conflict, Gone):
+            pass  # it is asked whether we may before it is asked what
+        return Permission("consent", "write", True, "opt-outs, one address at a time", SCOPE)
 
     def _about_key(self, kind: ObjectType, detail: str) -> Permission:
         return Permission(f"{kind.name}:{self.settings.key_property}", "write", False, detail, kind.schema)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hub.api import Conflict, Gone, JournalEntry, Receipt, RecordRejected
+from hub.api import Conflict, Consent, Gone, JournalEntry, Receipt, RecordRejected
 from hub_hubspot.client import BATCH_LIMIT, Client, chunks
+from hub_hubspot.consent import NEVER_BACK
 from hub_hubspot.errors import row_error
 from hub_hubspot.objects import LINKED
 from hub_hubspot.outbound import object_type
@@ -24,7 +25,9 @@ class Undoer:
         updated: dict[str, list[int]] = {}
         for place, entry in enumerate(entries):
             receipt, entity = entry.receipt, entry.change.entity
-            if receipt.outcome == "deleted":
+            if isinstance(entity, Consent):
+                receipts[place] = _answer(entry, "unchanged", NEVER_BACK if receipt.before else "")
+            elif receipt.outcome == "deleted":
                 receipts[place] = _answer(entry, "failed", NO_RESTORE)
             elif entity is None or not receipt.remote_id or receipt.outcome == "failed":
                 receipts[place] = _answer(entry, "unchanged")

@@ -159,7 +159,7 @@ async def test_owners_are_our_own_people_and_deactivated_ones_stay(world: World)
     hubspot = world.connect()
     _, cursor, _ = await world.sync(hubspot, "owners", None)
     people = entities(hubspot, world, "owners")
-    assert [(p.is_own, p.fields.get("state")) for p in people] == [(True, None), (True, "deactivated")]
+    assert [(p.is_own, p.fields.get("account")) for p in people] == [(True, None), (True, "deactivated")]
     assert (await world.sync(hubspot, "owners", cursor))[2] == 1
 
 
@@ -435,6 +435,27 @@ async def test_the_daily_limit_waits_for_the_portals_midnight(world: World) -> N
     with pytest.raises(RateLimited) as caught:
         await pages(hubspot, "contacts")
     assert caught.value.until == datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
+
+
+async def test_the_days_calls_are_counted_in_the_portals_day(world: World) -> None:
+    """UTC's midnight is four in the afternoon there: what the day has left is no more than before."""
+    world.emulator.zone = world.emulator.gate.zone = "America/Los_Angeles"
+    lent, given = services(world.clock), {"token": "test-token", "base_url": world.url}
+    world.made = [HubSpot(HubSpotSettings(**given, daily=0), lent)]
+    await world.made[0].check()
+    hubspot = HubSpot(HubSpotSettings(**given, daily=40), lent)  # knows of the zone what `check` found
+    world.made.append(hubspot)
+    world.control("flags", daily=40 + len(world.emulator.requests))
+    for _ in range(38):
+        await hubspot.client.owners()
+    world.clock.advance(16 * 3600)
+    with pytest.raises(RateLimited) as caught:
+        await hubspot.client.owners()
+    assert caught.value.until == datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+    world.clock.advance(7 * 3600)
+    for _ in range(38):
+        await hubspot.client.owners()
+    assert not [status for _, _, status in world.emulator.requests if status == 429]
 
 
 async def test_the_vendors_headers_hold_back_before_it_refuses(world: World) -> None:

@@ -164,7 +164,7 @@ def test_no_secret_is_shown() -> None:
 def test_budgets_follow_the_subscription() -> None:
     settings = HubSpotSettings.model_validate({"token": "t", "tier": 190, "daily": 650_000})
     hubspot = HubSpot(settings, Services(clock=Clock()))
-    assert {b.name: b.units_per_window for b in settings.budgets()} == {"burst": 190, "search": 4, "daily": 650_000}
+    assert {b.name: b.units_per_window for b in settings.budgets()} == {"burst": 17, "search": 4, "daily": 650_000}
     assert settings.budgets()[0].cost("search") == 0
     assert settings.budgets()[1].cost("list") == 0
     assert hubspot.http.budget.account == "default"

@@ -147,3 +147,23 @@ def test_properties_and_pipelines(site: Site) -> None:
         found = site.call("GET", f"/crm/v3/pipelines/{name}", 200)
         check(found, "pipelines", "CollectionResponsePipelineNoPaging")
         check(site.call("GET", f"/crm/v3/pipelines/{name}/{found['results'][0]['id']}", 200), "pipelines", "Pipeline")
+
+
+def test_subscriptions(site: Site) -> None:
+    site.emulator.seed({"contacts": [{"properties": {"email": "a@example.com"}}]})
+    one, name = "/communication-preferences/v4/statuses/a@example.com", "subscriptions"
+    wide, each = "ActionResponseWithResultsPublicWideStatus", "ActionResponseWithResultsPublicStatus"
+    leave = f"{one}/unsubscribe-all"
+    for status in ("NOT_SPECIFIED", "UNSUBSCRIBED"):
+        told = site.call("GET", leave, 200, channel="EMAIL")
+        assert [r["status"] for r in told["results"]] == [status]
+        check(told, name, wide)
+        left = site.call("POST", leave, 200, channel="EMAIL", verbose="true")
+        assert [r["status"] for r in left["results"]] == ["UNSUBSCRIBED"]
+        check(left, name, each)
+    check(site.call("GET", one, 200, channel="EMAIL"), name, each)
+    check(site.call("POST", one, 400, {}), name, "Error")
+    check(site.call("GET", leave, 400), name, "Error")
+    body = {"statusState": "SUBSCRIBED", "channel": "EMAIL", "subscriptionId": 1001}
+    check(site.call("POST", one, 200, body), name, each)
+    assert (site.emulator.find("contacts", 1001) or {})["hs_email_optout"] == "true"

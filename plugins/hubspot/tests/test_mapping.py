@@ -67,7 +67,7 @@ def test_a_contact_with_everything() -> None:
         name="Ada King",
         fields={
             "first_name": "Ada", "last_name": "King", "job_title": "Analyst", "company": "Pine",
-            "lifecycle_stage": "customer", "phone": "+44 1632 960001",
+            "lifecycle_stage": "customer", "phone": "+44 1632 960001", "mobile": "+44 1632 960002",
         },
         organizations=(Identifier("hubspot:companies", "12"), Identifier("hubspot:companies", "11")),
         owner=Identifier("hubspot:owners", "70001"),

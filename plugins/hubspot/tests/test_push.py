@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
+import msgspec
 import pytest
 
 from hub.api import (
@@ -174,6 +176,47 @@ async def test_each_kind_becomes_its_own_object(
     held = portal.held(kind)[0]
     assert {name: held["properties"][name] for name in expected} == expected
     assert held["associations"] == {"contacts": [ada]}
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Auckland", "America/Santiago"])
+async def test_days_are_the_days_of_who_looks_at_the_portal(portal: Portal, zone: str) -> None:
+    """West and east of Greenwich, and where a day begins at one because the clocks change at midnight (6 September)."""
+    portal.emulator.zone = zone
+    spans = {
+        1: (date(2026, 9, 6), None),
+        2: (date(2026, 9, 5), date(2026, 9, 7)),
+        3: (date(2026, 4, 4), date(2026, 4, 5)),
+    }
+    changes = [
+        message(n, kind="meeting", channel="calendar", occurred_at=None, all_day=first, all_day_last=last)
+        for n, (first, last) in spans.items()
+    ]
+    made = await portal.hubspot.push(changes)
+    assert outcomes(made) == {"created": 3}
+    again = [msgspec.structs.replace(c, remote_id=r.remote_id) for c, r in zip(changes, made, strict=True)]
+    assert outcomes(await portal.hubspot.push(again)) == {"unchanged": 3}
+    assert [path for _, path, _ in portal.emulator.requests if "account-info" in path] == ["/account-info/v3/details"]
+    shown = {}
+    for held in (h["properties"] for h in portal.held("meetings")):
+        times = ("hs_timestamp", "hs_meeting_start_time", "hs_meeting_end_time")
+        instants = [datetime.fromisoformat(held[t]) for t in times]
+        at, start, end = (i.astimezone(ZoneInfo(zone)) for i in instants)
+        minute = timedelta(minutes=1)
+        assert at == start
+        assert (instants[1] - minute).astimezone(ZoneInfo(zone)).date() < start.date(), "the day's first minute"
+        assert (end.hour, end.minute) == (23, 59)
+        shown[held["hs_meeting_title"]] = (start.date(), end.date())
+    assert shown == {f"Question {n}": (first, last or first) for n, (first, last) in spans.items()}
+
+
+async def test_days_of_a_portal_that_keeps_its_zone_to_itself_are_utc(portal: Portal) -> None:
+    portal.faults.add("status", path="account-info", status=404)
+    day = message(1, kind="meeting", channel="calendar", occurred_at=None, all_day=date(2026, 9, 6))
+    assert outcomes(await portal.hubspot.push([day])) == {"created": 1}
+    assert portal.held("meetings")[0]["properties"]["hs_meeting_start_time"] == "2026-09-06T00:00:00Z"
+    await portal.hubspot.push([day])
+    assert len([path for _, path, _ in portal.emulator.requests if "account-info" in path]) == 1, "asked once"
+    assert portal.hubspot.time_zone == "", "and not taken for a portal in London when the daily limit is spent"
 
 
 async def test_a_task_keeps_its_due_date_and_needs_none(portal: Portal) -> None:

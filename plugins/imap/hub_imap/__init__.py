@@ -105,7 +105,7 @@ class Imap(Connector[ImapSettings]):
     def token_name(self) -> str:
         return f"imap:{self.settings.sign_in_name}@{self.settings.host}"
 
-    def forget(self) -> None:
+    async def forget(self) -> None:
         self.services.tokens.put(self.token_name, {})
 
     async def _once(self, work: Callable[[Session], Awaitable[T]]) -> T:

@@ -21,9 +21,10 @@ from hub.api import (
     RecordRejected,
     Transient,
 )
+from hub.api.mail import own_message_id
 from hub_imap import folders as choice
 from hub_imap import smtp
-from hub_imap.compose import compose, message_id
+from hub_imap.compose import compose
 from hub_imap.places import external_id, folder_key, parse_id
 from hub_imap.settings import ImapSettings
 from hub_imap.wire import Listed, Session
@@ -81,7 +82,9 @@ class Desk:
         return [found[key] for key in keys if key in found]
 
     async def _search(self, key: str) -> list[int]:
-        return await self.session.do(self.line.search, ["UNDELETED", "HEADER", "Message-ID", f"<{message_id(key)}>"])
+        return await self.session.do(
+            self.line.search, ["UNDELETED", "HEADER", "Message-ID", f"<{own_message_id(key)}>"]
+        )
 
     async def _is_there(self, remote_id: str) -> bool:
         """Whether the draft still stands under the UID it was written under."""

@@ -75,8 +75,8 @@ class Mailchimp(Connector[MailchimpSettings]):
         # Mailchimp limits open connections, ten to a key, and states no rate. This pace is what ten connections carry
         # when each call takes a second; `connections` in the settings bounds how many are open.
         budgets=(Budget("calls", 100, timedelta(seconds=10)),),
-        hosts=("login.mailchimp.com",),
-        pushes=("person", "interaction"),
+        hosts=("login.mailchimp.com", "*.api.mailchimp.com"),
+        pushes=("person", "interaction", "consent"),
         can_undo=True,
         webhooks=True,
         vendor_api="Marketing API 3.0.55",
@@ -127,6 +127,10 @@ class Mailchimp(Connector[MailchimpSettings]):
             return await Members(self.client).census(period)
         return await Reports(self.client, stream).census(period) if stream in PARTS else None
 
+    def writable(self, kind: str) -> frozenset[str]:
+        """What `merge_fields` names; tags are only ever added, so they are no field with a value."""
+        return frozenset(self.settings.merge_fields) if kind == "person" else frozenset()
+
     async def push(self, changes: Sequence[Change]) -> list[Receipt]:
         return await self._writer.push(changes)
 
@@ -144,7 +148,7 @@ class Mailchimp(Connector[MailchimpSettings]):
     def parse_webhook(self, request: WebhookRequest) -> Iterable[Notice]:
         return webhooks.notices(request)
 
-    def forget(self) -> None:
+    async def forget(self) -> None:
         self.services.tokens.put(PLACE, {})
 
 

@@ -1,4 +1,4 @@
-"""Calls to one account: where its data centre is, few connections at a time, pages of rows.
+"""Calls to one account: where its data centre is, pages of rows.
 
 Source: Mailchimp Marketing API 3.0, "Fundamentals" and "Access data on behalf of other users with OAuth 2".
 """
@@ -6,14 +6,13 @@ Source: Mailchimp Marketing API 3.0, "Fundamentals" and "Access data on behalf o
 import asyncio
 import base64
 import hashlib
-import re
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import msgspec
 
-from hub.api import AuthError, ContractBroken, Http, HttpProfile, Response, StaticToken
+from hub.api import AuthError, ContractBroken, HttpProfile, Response
 
 if TYPE_CHECKING:
     from hub.api import Connector
@@ -21,18 +20,16 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 PLACE = "mailchimp-data-centre"
-_API_HOST = re.compile(r"[a-z]{2}[0-9]{1,3}\.api\.mailchimp\.com")
 
 
 class Client:
-    """Everything goes through `request`: it waits for a free connection, and finds the data centre first."""
+    """Everything goes through `request`: it finds the data centre first."""
 
     def __init__(self, connector: "Connector[MailchimpSettings]") -> None:
         self._connector = connector
         self.settings = connector.settings
         self.clock = connector.services.clock
-        self._gate = asyncio.Semaphore(self.settings.connections)
-        self._is_home = bool(self.settings.api_url())
+        self._home = self.settings.api_url()
         self._finding = asyncio.Lock()
 
     async def request(self, method: str, path: str, **kwargs: Any) -> Response:
@@ -40,8 +37,7 @@ class Client:
         await self._find_home()
         if method == "PATCH":
             kwargs.setdefault("safe", True)
-        async with self._gate:
-            return await self._connector.http.request(method, path, **kwargs)
+        return await self._connector.http.request(method, f"{self._home}{path}", **kwargs)
 
     async def get(self, path: str, **params: Any) -> Row:
         """One object. Raises ContractBroken when the answer is anything else, and what `Http.request` raises."""
@@ -85,51 +81,41 @@ class Client:
 
     async def _find_home(self) -> None:
         """With an OAuth token the data centre is asked for, once: it is kept in the token store."""
-        if self._is_home:
+        if self._home:
             return
         async with self._finding:
-            if self._is_home:
-                return
-            c, tokens = self._connector, self._connector.services.tokens
+            tokens = self._connector.services.tokens
             endpoint = (tokens.get(PLACE) or {}).get("api_endpoint")
             if not endpoint:
                 endpoint = await self._metadata()
                 tokens.put(PLACE, {"api_endpoint": endpoint})
-            await c.http.aclose()
-            token = StaticToken(self.settings.oauth_token.get_secret_value())
-            profile = HttpProfile(
-                base_url=f"{endpoint.rstrip('/')}/3.0/", token=token, explain=c.http.profile.explain,
-                attempts=c.http.profile.attempts, deadline_s=c.http.profile.deadline_s,
-            )  # fmt: skip
-            c.http = Http(profile, c.manifest, c.services, c.budgets())
-            self._is_home = True
+            self._home = f"{endpoint.rstrip('/')}/3.0/"
 
     async def _metadata(self) -> str:
         """The account's API address. A dead token answers 200 too, without `api_endpoint`.
 
-        The address comes from outside and the token goes there: only Mailchimp's own hosts are taken.
+        The address comes from outside and the token goes there: one that may not be called is not kept either.
         """
-        answer = (await self._connector.http.request("GET", "oauth2/metadata")).json()
+        headers = {"authorization": f"OAuth {self.settings.oauth_token.get_secret_value()}"}
+        answer = (await self._connector.http.request("GET", "oauth2/metadata", headers=headers)).json()
         endpoint = answer.get("api_endpoint") if isinstance(answer, dict) else None
         if not endpoint or not isinstance(endpoint, str):
             raise AuthError("the OAuth token is no longer accepted: connect the account again")
         url, login = httpx.URL(endpoint), httpx.URL(self.settings.login_url)
         is_stand_in = url.host == login.host and login.host in {"127.0.0.1", "localhost"}
-        if not is_stand_in and not (_API_HOST.fullmatch(url.host) and url.scheme == "https"):
-            raise ContractBroken(f"the token's metadata names {url.host!r}, which is not an API host of Mailchimp")
+        if not is_stand_in and not (self._connector.manifest.allows(url.host) and url.scheme == "https"):
+            raise ContractBroken(f"the token's metadata names {endpoint!r}, which is no API address of Mailchimp")
         return endpoint
 
 
 def profile_of(settings: "MailchimpSettings", **more: Any) -> HttpProfile:
-    """How to call before anything is known: the API with a key, the metadata address with a token."""
-    base, headers = settings.api_url(), dict[str, str]()
-    if key := settings.api_key.get_secret_value():
-        headers["authorization"] = f"Basic {base64.b64encode(f'hub:{key}'.encode()).decode()}"  # any user name will do
-        return HttpProfile(base_url=base, headers=headers, **more)
-    token = settings.oauth_token.get_secret_value()
-    if base:
-        return HttpProfile(base_url=base, token=StaticToken(token), **more)
-    return HttpProfile(base_url=settings.login_url, headers={"authorization": f"OAuth {token}"}, **more)
+    """How to call: with a key by Basic, where any user name will do, else with the token."""
+    key, token = settings.api_key.get_secret_value(), settings.oauth_token.get_secret_value()
+    sign_in = f"Basic {base64.b64encode(f'hub:{key}'.encode()).decode()}" if key else f"Bearer {token}"
+    return HttpProfile(
+        base_url=settings.api_url() or settings.login_url, headers={"authorization": sign_in},
+        connections=settings.connections, **more,
+    )  # fmt: skip
 
 
 def text(row: Mapping[str, Any], name: str) -> str:

@@ -78,6 +78,8 @@ class LookUp:
         For interactions the notes of each member that has any are read too: one call each.
         """
         wanted, found = set(keys), dict[str, Found]()
+        if kind == "consent":  # carries no key; pushing it again reads the status first
+            return []
         async for place in self._walk(
             "last_note.note_id" if kind == "interaction" else f"merge_fields.{self.key_field}"
         ):

@@ -111,15 +111,17 @@ class Mapper:
         ids = [Identifier("mailchimp:members", external_id)]
         if address:
             ids += [Identifier("email", address), Identifier("mailchimp:hash", m.id)]
+        found = dict(self._fields(merged))
         if m.sms_phone_number:
-            ids.append(Identifier("phone", m.sms_phone_number))
+            found.setdefault("mobile", m.sms_phone_number)
+        numbers = (found.get("phone"), found.get("mobile"), m.sms_phone_number)
+        ids += [Identifier("phone", n) for n in dict.fromkeys(numbers) if n]
         # What we wrote names itself: the hub sees an echo where a stranger would see news.
         if key := _plain(merged.get(self.key_field)):
             ids.append(Identifier("hub-key", key))
-        found = dict(self._fields(merged))
         given = f"{found.get('first_name', '')} {found.get('last_name', '')}".strip()
         found |= {
-            "email_status": m.status or "", "language": m.language or "", "vip": "yes" if m.vip else "",
+            "email_status": m.status or "", "language": (m.language or "").replace("_", "-").lower(), "vip": "yes" if m.vip else "",
             "tags": "; ".join(sorted(t.name for t in m.tags or () if t.name)),
         }  # fmt: skip
         yield Person(

@@ -110,8 +110,12 @@ class Members:
         raise Transient("the audience changes faster than it can be read")
 
     async def fetch(self, external_ids: Sequence[str]) -> list[RawRecord]:
-        found = await asyncio.gather(*(self._one(i) for i in external_ids))
-        return [r for r in found if r is not None]
+        try:
+            async with asyncio.TaskGroup() as together:  # `gather` would leave the others running when one fails
+                found = [together.create_task(self._one(i)) for i in external_ids]
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        return [r for task in found if (r := task.result()) is not None]
 
     async def _one(self, external_id: str) -> RawRecord | None:
         audience, _, contact = external_id.partition("/")

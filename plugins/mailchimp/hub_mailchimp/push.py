@@ -1,4 +1,4 @@
-"""Writing to members: merge fields, tags, notes, and an unsubscribe; nothing else, and never a subscription.
+"""Writing to members: merge fields, tags, notes, and an opt-out; nothing else, and never a subscription.
 
 Nobody is added to an audience: every way to add a member demands a status, and none is safe to give. `subscribed` and
 `pending` (which mails the person) claim or ask for a consent we do not have, `unsubscribed` claims an opt-out, and
@@ -10,13 +10,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from hub.api import Change, Gone, Interaction, JournalEntry, Person, Receipt, RecordRejected, Transient
+from hub.api import Change, Consent, Gone, Interaction, JournalEntry, Person, Receipt, RecordRejected, Transient
 from hub_mailchimp.client import Client, Row, text
 from hub_mailchimp.lookup import LookUp, Place, marker, note_path
 
 NOTE_LIMIT = 1_000
-# A person with this field is unsubscribed wherever they still get mail; no value of it ever subscribes anybody.
-CONSENT_FIELD, OPTED_OUT = "email_consent", "opted_out"
+NEVER_BACK = "an opt-out is never taken back by the hub: only the person can subscribe again"
 UNSUBSCRIBE: Row = {"status": "unsubscribed"}
 _GETS_MAIL = {"subscribed", "pending"}
 
@@ -43,23 +42,49 @@ class Writer:
                     return await self._note(change, change.entity)
                 case Person() if change.op == "upsert":
                     return await self._person(change, change.entity)
+                case Consent() if change.op == "upsert":
+                    return await self._opt_out(change, change.entity)
             raise RecordRejected("members are neither added nor removed by the hub; only notes are taken away")
         except (RecordRejected, Gone) as exc:
             return Receipt(key=change.key, outcome="failed", remote_id=change.remote_id, error=exc.message)
 
-    # People: merge fields, tags, unsubscribe
+    # Opt-outs
+
+    async def _opt_out(self, change: Change, consent: Consent) -> Receipt:
+        """Unsubscribes the address in every audience where it still gets mail; who is no member gets none."""
+        if consent.state != "opted_out":
+            raise RecordRejected("the hub writes opt-outs only, never a subscription")
+        if consent.channel != "email" or consent.identifier.scheme != "email":
+            return Receipt(key=change.key, outcome="unchanged")  # Mailchimp has no place for it
+        places = await self.lookup.members([consent.identifier.value])
+        gone, errors = list[str](), list[str]()
+        for place in places:
+            if place.row.get("status") not in _GETS_MAIL:
+                continue
+            try:
+                await self._patch(place, UNSUBSCRIBE)
+                gone.append(place.external_id)
+            except (RecordRejected, Gone) as exc:  # one audience does not keep the others from it
+                errors.append(f"{place.external_id}: {exc.message}")
+        outcome: Any = "failed" if errors else "updated" if gone else "unchanged"
+        return Receipt(
+            key=change.key, outcome=outcome, remote_id=" ".join(p.external_id for p in places),
+            before={"unsubscribed": gone} if gone else None, error="; ".join(errors),
+        )  # fmt: skip
+
+    # People: merge fields, tags
 
     async def _person(self, change: Change, person: Person) -> Receipt:
         addresses = [i.value for i in person.identifiers if i.scheme == "email"]
-        is_leaving = person.fields.get(CONSENT_FIELD) == OPTED_OUT
         place = await self.lookup.by_id(change.remote_id) if change.remote_id else None
-        places = await self.lookup.members(addresses) if place is None or is_leaving else []
-        place = place or self._best(change.key, places)
+        if place is None and change.remote_id and not addresses:
+            raise Gone("gone: the member was deleted at Mailchimp for good")
+        place = place or self._best(change.key, await self.lookup.members(addresses))
         if place is None:
             raise RecordRejected("not a member of any audience, and the hub adds nobody")
         before: Row = {}
         try:
-            await self._write_person(change, person, place, [*places, place] if is_leaving else [], before)
+            await self._write_person(change, person, place, before)
         except (RecordRejected, Gone) as exc:
             if not before:
                 raise
@@ -71,17 +96,11 @@ class Writer:
             before=before or None, version="" if before else text(place.row, "last_changed"),
         )  # fmt: skip
 
-    async def _write_person(
-        self, change: Change, person: Person, place: Place, leaving: Sequence[Place], before: Row
-    ) -> None:
-        """The three kinds of writes; `before` tells what each is about to change. An opt-out waits for nothing."""
-        if gone := list({p.external_id: p for p in leaving if p.row.get("status") in _GETS_MAIL}.values()):
-            before["unsubscribed"] = [p.external_id for p in gone]
-            for each in gone:
-                await self._patch(each, UNSUBSCRIBE)
+    async def _write_person(self, change: Change, person: Person, place: Place, before: Row) -> None:
+        """The two kinds of writes; `before` tells what each is about to change."""
         if change.expected_version and text(place.row, "last_changed") != change.expected_version:
             raise RecordRejected("conflict: the member was changed after our before-image")
-        if wanted := self._differing(change.key, person, place):
+        if wanted := self._differing(change, person, place):
             before["merge_fields"] = {tag: place.merge_fields.get(tag, "") for tag in wanted}
             before["wrote"] = wanted
             await self._patch(place, {"merge_fields": wanted})
@@ -95,24 +114,52 @@ class Writer:
         shown = [p for p in places if p.row.get("status") != "archived"]
         return next(iter([*ours, *shown, *places]), None)
 
-    def _differing(self, key: str, person: Person, place: Place) -> dict[str, str]:
-        """The merge fields to write: values the person has, in fields the audience has, never a blank."""
+    def _differing(self, change: Change, person: Person, place: Place) -> dict[str, str]:
+        """The merge fields to write. A member the hub knows by its id is told exactly what is named, blanks included; one
+        found otherwise is given our key, and values the person has in fields the audience has."""
+        if change.remote_id and not (person.identifiers or person.name):
+            wanted = self._named(person, place)  # it has been found, and needs no key of ours
+        elif change.remote_id:
+            wanted = self._known(person, place) | self._named(person, place) | self._key(change.key, place)
+        else:
+            wanted = self._known(person, place) | self._key(change.key, place)
+        return {tag: value for tag, value in wanted.items() if not _is_same(place.merge_fields.get(tag), value)}
+
+    def _key(self, key: str, place: Place) -> dict[str, str]:
         held = place.merge_fields
         if self.key_field not in held:
             raise RecordRejected(f"the audience has no field {self.key_field}: run check, or make it by hand")
         if (other := held[self.key_field]) and other != key:
             raise RecordRejected("the member stands for another record of the hub already")
+        return {self.key_field: key}
+
+    def _named(self, person: Person, place: Place) -> dict[str, str]:
+        """The fields that are named. Raises RecordRejected, with its name, for one that has no place here."""
+        wanted = {}
+        for ours, value in person.fields.items():
+            if ours == "tags":  # added apart
+                continue
+            tag = self.tags_of.get(ours)
+            if tag is None:
+                raise RecordRejected(f"Mailchimp has no place to write the field {ours}: name it in merge_fields")
+            held = place.merge_fields.get(tag)
+            if isinstance(held, dict):
+                raise RecordRejected(f"{ours}: {tag} is an address of several lines, which is read and not written")
+            if value and tag not in place.merge_fields:
+                raise RecordRejected(f"{ours}: the audience has no field {tag}")
+            wanted[tag] = value
+        return wanted
+
+    def _known(self, person: Person, place: Place) -> dict[str, str]:
+        """Name and fields the person has, in fields the audience has, never a blank."""
+        held = place.merge_fields
         named = {ours: person.fields.get(ours, "") for ours in self.tags_of}
         full = f"{held.get(self.tags_of.get('first_name', ''), '')} {held.get(self.tags_of.get('last_name', ''), '')}"
         if person.name and not (named.get("first_name") or named.get("last_name")) and full.strip() != person.name:
             first, _, last = person.name.strip().rpartition(" ")
             named |= {"first_name": first or last, "last_name": last if first else ""}
         wanted = {self.tags_of[ours]: value for ours, value in named.items() if value and ours in self.tags_of}
-        return {
-            tag: value
-            for tag, value in {**wanted, self.key_field: key}.items()
-            if tag in held and not _is_same(held[tag], value)
-        }
+        return {tag: value for tag, value in wanted.items() if tag in held}
 
     async def _missing_tags(self, person: Person, place: Place) -> list[str]:
         """Tags the person should have and has not. Tags are only added: who else gave one, had a reason."""
@@ -210,6 +257,8 @@ class Writer:
 
     async def _undo(self, entry: JournalEntry) -> Receipt:
         made, before = entry.receipt, entry.receipt.before or {}
+        if "unsubscribed" in before:
+            return Receipt(key=made.key, outcome="unchanged", remote_id=made.remote_id, error=NEVER_BACK)
         try:
             if "notes" in before:
                 changed = [await self._undo_note(i, old) for i, old in before["notes"].items()]
@@ -219,9 +268,6 @@ class Writer:
                 outcome = "updated" if await self._undo_person(made.remote_id, before) else "unchanged"
         except (RecordRejected, Gone) as exc:
             return Receipt(key=made.key, outcome="failed", remote_id=made.remote_id, error=exc.message)
-        if before.get("unsubscribed"):
-            error = "an unsubscribe is not taken back: only the person can subscribe again; all else is as before"
-            return Receipt(key=made.key, outcome="failed", remote_id=made.remote_id, error=error)
         return Receipt(key=made.key, outcome=outcome, remote_id=made.remote_id)
 
     async def _undo_note(self, remote_id: str, old: str | None) -> bool:

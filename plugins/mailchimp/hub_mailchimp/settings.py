@@ -11,6 +11,8 @@ _DATA_CENTER = re.compile(r"[a-z]{2}[0-9]{1,3}")
 # fmt: off
 MERGE_FIELDS = {"first_name": "FNAME", "last_name": "LNAME", "phone": "PHONE", "birthday": "BIRTHDAY"}
 # fmt: on
+SAID = frozenset({"email_status", "language", "vip", "tags"})  # fields that stand in no merge field
+FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=64)]
 API = "https://{dc}.api.mailchimp.com/"
 
 
@@ -31,7 +33,7 @@ class MailchimpSettings(ConnectorSettings):
     api_key: SecretStr = SecretStr("")
     oauth_token: SecretStr = SecretStr("")
     audiences: tuple[str, ...] = ()
-    merge_fields: dict[str, str] = MERGE_FIELDS
+    merge_fields: dict[FieldName, str] = MERGE_FIELDS
     key_field: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,9}$")] = "IHUBKEY"
     create_key_field: bool = True
     activity_days: Annotated[int, Field(ge=1, le=500)] = 30
@@ -41,6 +43,15 @@ class MailchimpSettings(ConnectorSettings):
     webhook_signing_secret: SecretStr = SecretStr("")
     base_url: str = API
     login_url: str = "https://login.mailchimp.com/"
+
+    @model_validator(mode="after")
+    def _fields_are_free(self) -> "MailchimpSettings":
+        tags = list(self.merge_fields.values())
+        if bad := sorted({t for t in tags if t == self.key_field or tags.count(t) > 1}):
+            raise ValueError(f"merge_fields: {bad[0]} is kept for the hub itself, or named twice")
+        if bad := sorted(SAID & set(self.merge_fields)):
+            raise ValueError(f"merge_fields: {bad[0]} is what Mailchimp itself says of a member")
+        return self
 
     @model_validator(mode="after")
     def _one_way_in(self) -> "MailchimpSettings":

@@ -43,13 +43,17 @@ async def _writes(client: Client, audience: Row) -> Permission:
     tag, path = client.settings.key_field, f"lists/{audience['id']}/merge-fields"
     label = f"audience {text(audience, 'name') or audience['id']}"
     try:
+        known = set[str]()
         async for part in client.all_rows(path, "merge_fields", fields="total_items,merge_fields.tag"):
-            if any(row.get("tag") == tag for row in part):
-                return Permission("members", "write", True, f"{label}: {tag} is there", "lists")
+            known |= {text(row, "tag") for row in part}
+        lacking = sorted(set(client.settings.merge_fields.values()) - known)
+        rest = f"; it has no field {', '.join(lacking)}" if lacking else ""
+        if tag in known:
+            return Permission("members", "write", True, f"{label}: {tag} is there{rest}", "lists")
         if not client.settings.create_key_field:
             return Permission("members", "write", False, f"{label}: make a text field with the tag {tag}", "lists")
         body = {"name": "Interaction hub key", "tag": tag, "type": "text", "public": False, "required": False}
         await client.request("POST", path, json=body)
     except (ScopeError, RecordRejected, Gone) as exc:
         return Permission("members", "write", False, f"{label}: {exc.message}", "lists")
-    return Permission("members", "write", True, f"{label}: {tag} was made", "lists")
+    return Permission("members", "write", True, f"{label}: {tag} was made{rest}", "lists")

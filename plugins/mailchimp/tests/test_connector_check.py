@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from hub.api import AuthError, ConnectorSettings, ContractBroken, RateLimited, RecordRejected, Response, ScopeError
 from hub_mailchimp import MailchimpSettings
+from hub_mailchimp.client import PLACE
 from hub_mailchimp.errors import explain
 from hub_mailchimp.settings import API
 
@@ -55,7 +57,7 @@ async def test_a_token_finds_its_data_centre_once(account: Any) -> None:
     await account.connect(**oauth).check()
     assert len(account.calls(path="/oauth2/metadata")) == 1
     assert account.calls(path="/3.0/")[0][0].headers["authorization"] == f"Bearer {account.emulator.oauth_token}"
-    connector.forget()
+    await connector.forget()
     await account.connect(**oauth).check()
     assert len(account.calls(path="/oauth2/metadata")) == 2
 
@@ -67,12 +69,18 @@ async def test_a_dead_token_is_told_by_its_metadata(account: Any) -> None:
         await connector.check()
 
 
-async def test_a_token_is_not_carried_to_a_stranger(account: Any) -> None:
-    account.emulator.endpoint = "https://us1.api.mailchimp.com.evil.example"
+@pytest.mark.parametrize(
+    "endpoint",
+    ["https://us1.api.mailchimp.com.evil.example", "http://us1.api.mailchimp.com", "https://api.mailchimp.com", "https://a.us1.api.mailchimp.com"],
+)  # fmt: skip
+async def test_a_token_is_not_carried_to_a_stranger(account: Any, endpoint: str) -> None:
+    account.emulator.endpoint = endpoint
     oauth = {"oauth_token": account.emulator.oauth_token, "login_url": f"{account.url}/"}
     connector = account.connect(api_key="", base_url=API, **oauth)
-    with pytest.raises(ContractBroken, match=r"evil\.example"):
+    with pytest.raises(ContractBroken, match=re.escape(endpoint)):
         await connector.check()
+    assert [request.url.path for request, _, _ in account.transport.exchanges] == ["/oauth2/metadata"]
+    assert account.services.tokens.get(PLACE) is None, "nor kept for the next time"
 
 
 async def test_a_role_that_may_not_read_reports_costs_three_streams(account: Any) -> None:
@@ -122,6 +130,17 @@ async def test_a_bare_refusal_is_the_edge_and_no_missing_permission(account: Any
         await account.read(account.connect(), "audiences")
     assert (caught.value.until - account.clock.now()).total_seconds() == 300
     assert len(account.transport.exchanges) == 1, "a stopped key is not pressed"
+
+
+async def test_a_call_that_fails_leaves_none_of_its_kind_running(account: Any) -> None:
+    """They would go on calling for nobody, and end with the loop in the middle of a connection."""
+    audience = account.emulator.audiences.add("Newsletter")
+    key = account.emulator.audiences.join(audience, "ada@example.org")
+    account.emulator.faults.add("quota", status=403)
+    running = asyncio.all_tasks()
+    with pytest.raises(RateLimited):
+        await account.connect().fetch("members", [key] * 20)
+    assert asyncio.all_tasks() == running
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_an_opt_out_said_after_the_last_opt_in_stands(events: list[tuple[str, st
 
 WORDS = st.sampled_from(["subscribed", "pending", "opted_in", "opted_out", "unsubscribed", "transactional", "1", ""])
 FIELDS = st.dictionaries(
-    st.sampled_from(["status", "status_if_new", "email_status", "email_consent", "first_name", "tags", "opt_in"]), WORDS
+    st.sampled_from(["status", "status_if_new", "email_status", "first_name", "tags", "opt_in"]), WORDS
 )
 WHO = st.integers(0, 3)  # the fourth is no member
 STEPS = st.one_of(
@@ -118,6 +118,7 @@ STEPS = st.one_of(
         st.just("vendor"), WHO, st.sampled_from(["subscribed", "unsubscribed", "archived", "cleaned", "pending"])
     ),
     st.tuples(st.just("person"), WHO, FIELDS),
+    st.tuples(st.just("consent"), WHO, st.sampled_from(["opted_out", "opted_in", "unknown"])),
     st.tuples(st.just("note"), WHO, st.text(max_size=20)),
     st.tuples(st.just("undo"), st.integers(0, 9), st.none()),
     st.tuples(st.just("lost"), st.sampled_from(["PATCH", "POST"]), st.none()),
@@ -158,8 +159,8 @@ class Pushing:
             (receipt,) = await self.connector.push([change])
             self.no_nearer(before)
             self.done.append(JournalEntry(change=change, receipt=receipt))
-            is_leaving = kind == "person" and what.get("email_consent") == "opted_out"
-            if is_leaving and receipt.outcome in {"updated", "unchanged"}:
+            if (kind, what) == ("consent", "opted_out") and which < 3:
+                assert receipt.outcome in {"updated", "unchanged"}
                 assert self.statuses()[self.keys[which]] not in {"subscribed", "pending"}
 
     def change(self, kind: str, which: int, what: Any) -> Change:
@@ -167,6 +168,9 @@ class Pushing:
         if kind == "person":
             person = Person(external_id=key, identifiers=(who,), name="Ada Example", fields=what)
             return Change(key=key, kind="person", op="upsert", entity=person)
+        if kind == "consent":
+            said = Consent(external_id=key, identifier=who, channel="email", state=what, at=self.clock.now())
+            return Change(key=key, kind="consent", op="upsert", entity=said)
         people = (Participation(identifier=who, role="to"),)
         note = Interaction(external_id=key, kind="note", channel="system", text=what, participants=people)
         return Change(key=key, kind="interaction", op="upsert", entity=note)
@@ -189,11 +193,9 @@ def served() -> Any:
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, min_size=3, max_size=8))
 @example([("vendor", 0, "unsubscribed"), ("person", 0, {"status": "subscribed"}), ("undo", 0, None)])
+@example([("consent", 0, "opted_out"), ("undo", 0, None), ("consent", 0, "opted_in")])
 @example(
-    [("person", 0, {"email_consent": "opted_out"}), ("undo", 0, None), ("person", 0, {"email_consent": "opted_in"})]
-)
-@example(
-    [("vendor", 1, "archived"), ("person", 1, {"email_consent": "opted_out", "first_name": "1"}), ("undo", 0, None)]
+    [("vendor", 1, "archived"), ("consent", 1, "opted_out"), ("person", 1, {"first_name": "1"}), ("undo", 0, None)]
 )
 def test_no_write_brings_anybody_nearer_to_mail(served: Running, steps: list[tuple[str, Any, Any]]) -> None:
     async def play() -> None:

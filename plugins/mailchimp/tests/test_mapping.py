@@ -53,7 +53,7 @@ def test_a_person_with_everything() -> None:
     assert found.name == "Ada Lovelace"
     assert found.fields == {
         "first_name": "Ada", "company": "Pine Wharf", "score": "7", "address": "1 Quay, YO21, Whitby, GB", "vip": "yes",
-        "email_status": "subscribed", "language": "en", "tags": "B; Met",
+        "email_status": "subscribed", "language": "en", "tags": "B; Met", "mobile": "+441632960001",
     }  # fmt: skip
     assert found.identifiers == (
         Identifier("mailchimp:members", "a1/c1"), Identifier("email", "Ada@Example.org"),

@@ -1,4 +1,4 @@
-"""Writing: fields, tags, notes and opt-outs of members that exist; once each, taken back but for the opt-out."""
+"""Writing: fields, tags and notes of members that exist; once each, and taken back."""
 
 from typing import Any
 
@@ -110,34 +110,6 @@ async def test_without_our_field_nothing_is_written(account: Any) -> None:
     (receipt,) = await account.connect().push([person()])
     assert "IHUBKEY" in receipt.error
     assert not account.writes()
-
-
-async def test_an_opt_out_goes_to_every_audience_and_stays(account: Any) -> None:
-    key = await member(account)
-    e = account.emulator
-    other = e.audiences.add("Fairs")
-    keys = [key, e.audiences.join(other, "ada@example.org", status="pending")]
-    shelved = e.audiences.join(e.audiences.add("Old"), "ada@example.org", status="archived")
-    connector = account.connect()
-    await connector.check()
-    change = person(email_consent="opted_out", remote_id=key)
-    (receipt,) = await connector.push([change])
-    assert [e.audiences.members[k]["status"] for k in keys] == ["unsubscribed"] * 2
-    assert e.audiences.members[shelved]["status"] == "archived", "archived is not unsubscribed, and gets no mail"
-    assert receipt.before["unsubscribed"] == sorted(keys) or set(receipt.before["unsubscribed"]) == set(keys)
-    assert (await connector.push([change]))[0].outcome == "unchanged"
-    (undone,) = await connector.undo([JournalEntry(change=change, receipt=receipt)])
-    assert undone.outcome == "failed"
-    assert "only the person" in undone.error
-    assert [e.audiences.members[k]["status"] for k in keys] == ["unsubscribed"] * 2
-    assert not e.audiences.members[key]["merge_fields"]["IHUBKEY"]
-
-
-@pytest.mark.parametrize("said", ["opted_in", "subscribed", "unknown", "pending"])
-async def test_no_word_subscribes(account: Any, said: str) -> None:
-    await member(account, status="unsubscribed")
-    await account.connect().push([person(email_consent=said, status="subscribed", email_status="subscribed")])
-    assert not [r for r in account.writes() if b"status" in r.content]
 
 
 async def test_a_lost_answer_to_each_kind_of_write(account: Any) -> None:

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from hub.api import Change, Identifier, Interaction, JournalEntry, Participation, Person, Window
+from hub.api import Change, Consent, Identifier, Interaction, JournalEntry, Participation, Person, Window
 from hub.testing import shared_path
 from hub_mailchimp.emulator.audience import hash_of
 
@@ -146,17 +146,16 @@ async def test_everything_the_connector_does(account: Any) -> None:
         await account.read(connector, stream, cursor, Window())
         await connector.census(stream, Window(since=account.clock.now()))
     who = Identifier("email", "ada@example.org")
-    person = Person(
-        external_id="p", identifiers=(who,), name="Ada L", fields={"tags": "Met", "email_consent": "opted_out"}
-    )
+    person = Person(external_id="p", identifiers=(who,), name="Ada L", fields={"tags": "Met"})
+    out = Consent(external_id="c", identifier=who, channel="email", state="opted_out", at=account.clock.now())
     note = Interaction(external_id="i", kind="call", channel="phone", text="x",
                        participants=(Participation(identifier=who, role="to"),))  # fmt: skip
     longer = Interaction(external_id="i", kind="call", channel="phone", text="y", participants=note.participants)
     entries = []
-    for kind, entity in (("person", person), ("interaction", note), ("interaction", longer)):
+    for kind, entity in (("person", person), ("interaction", note), ("interaction", longer), ("consent", out)):
         change = Change(key=kind, kind=kind, op="upsert", entity=entity)
         (receipt,) = await connector.push([change])
-        assert receipt.outcome in {"created", "updated"}, receipt.error
+        assert receipt.outcome in {"created", "updated"}, receipt
         entries.append(JournalEntry(change=change, receipt=receipt))
         await connector.find(kind, [kind])
     await connector.undo(entries)

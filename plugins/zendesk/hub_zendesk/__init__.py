@@ -43,6 +43,7 @@ from hub_zendesk import census, errors, webhooks
 from hub_zendesk.client import API, Client, Context, read
 from hub_zendesk.manifest import MANIFEST
 from hub_zendesk.mapping import Mapper
+from hub_zendesk.outbound import places
 from hub_zendesk.pull import CommentReader, Exports, RowReader, TicketReader
 from hub_zendesk.push import UPDATE, Writer
 from hub_zendesk.settings import ZendeskSettings
@@ -96,7 +97,7 @@ class Zendesk(Connector[ZendeskSettings]):
     def _observe(self, response: Response, budgeter: Budgeter) -> None:
         errors.observe(response, budgeter)
 
-    def forget(self) -> None:
+    async def forget(self) -> None:
         self.services.tokens.put(self.settings.token_name, {})
 
     # -- what may we do, and what will it cost
@@ -209,6 +210,10 @@ class Zendesk(Connector[ZendeskSettings]):
         return await census.census(self.client, stream, period)
 
     # -- out
+
+    def writable(self, kind: str) -> frozenset[str]:
+        attributes, custom = places(kind, self.settings)
+        return frozenset({*attributes, *custom})
 
     async def push(self, changes: Sequence[Change]) -> list[Receipt]:
         return await self._writer.push(changes)

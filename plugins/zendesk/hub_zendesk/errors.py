@@ -86,12 +86,20 @@ def explain(response: Response) -> HubError | None:
             return Conflict("somebody changed the ticket since it was read")
         return Transient("Zendesk was busy with the same object", is_unknown=True)
     if status in {400, 422}:
-        if "cursor" in text.lower() and "start_time" not in text:
+        if _is_about_our_cursor(code, text):
             return CursorExpired("Zendesk does not know the export cursor any more")
         if code == "TooManyJobs":
             return RateLimited("too many jobs are queued at Zendesk", retry_after_s=30.0)
         return RecordRejected(said or "Zendesk refused the request")
     return None
+
+
+def _is_about_our_cursor(code: str, text: str) -> bool:
+    """Whether a cursor is refused for its value. The word alone says nothing: other refusals advise to page by cursor,
+    and what is taken for a lost cursor is read anew from the beginning."""
+    if code == "InvalidValue":
+        return "cursor" in text.lower() and "start_time" not in text
+    return "cursor" in code.lower()
 
 
 def observe(response: Response, budgeter: Budgeter) -> None:

@@ -30,6 +30,7 @@ from hub.api import (
     Unmapped,
 )
 from hub.api.mail import message_id
+from hub_zendesk.outbound import spelled
 from hub_zendesk.settings import ZendeskSettings
 from hub_zendesk.texts import PREFIX, instant, is_redacted, split_marker
 
@@ -127,6 +128,7 @@ class _User(msgspec.Struct):
     updated_at: str | None = None
     details: str | None = None
     time_zone: str | None = None
+    iana_time_zone: str | None = None
     locale: str | None = None
     user_fields: dict[str, Any] | None = None
 
@@ -138,6 +140,7 @@ class _Organization(msgspec.Struct):
     external_id: str | None = None
     updated_at: str | None = None
     deleted_at: str | None = None
+    details: str | None = None
     organization_fields: dict[str, Any] | None = None
 
 
@@ -250,7 +253,10 @@ class Mapper:
         identifiers = [Identifier("zendesk:users", str(u.id)), *_own_key(u.external_id)]
         identifiers += [Identifier("email", u.email)] if u.email else []
         identifiers += [Identifier("phone", u.phone)] if u.phone else []
-        fields = {"time_zone": u.time_zone, "locale": u.locale, "details": u.details, "phone": u.phone}
+        fields = {
+            "phone": u.phone, "description": u.details, "language": (u.locale or "").replace("_", "-").lower(),
+            "time_zone": u.iana_time_zone or u.time_zone,
+        }  # fmt: skip
         yield Person(
             external_id=str(u.id), identifiers=tuple(identifiers), name=u.name or "",
             fields=_fields(fields, u.user_fields, self._user_fields),
@@ -268,7 +274,7 @@ class Mapper:
         identifiers += [Identifier("domain", d) for d in o.domain_names or ()]
         yield Organization(
             external_id=str(o.id), identifiers=tuple(identifiers), name=o.name or "",
-            fields=_fields({}, o.organization_fields, self._organization_fields), changed_at=changed_at,
+            fields=_fields({"description": o.details}, o.organization_fields, self._organization_fields), changed_at=changed_at,
             url=f"{self._url}organizations/{o.id}",
         )  # fmt: skip
 
@@ -322,14 +328,10 @@ def _own_key(external_id: str | None) -> list[Identifier]:
 def _fields(
     known: Mapping[str, Any], custom: Mapping[str, Any] | None, names: Mapping[str, str]
 ) -> dict[str, str]:  # fmt: skip
-    found = {**known, **{names.get(k, k): v for k, v in (custom or {}).items()}}
-    return {k: _text(v) for k, v in found.items() if v not in (None, "", [])}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    """Our fields. A custom field the settings do not name comes under its own key, unless that is a name of ours."""
+    own = {names[k]: v for k, v in (custom or {}).items() if k in names}
+    found = {**{k: v for k, v in (custom or {}).items() if k not in names}, **known, **own}
+    return {k: text for k, v in found.items() if v != [] and (text := spelled(v))}
 
 
 def _parties(c: _Comment, t: _CommentTicket, source: Mapping[str, Any]) -> tuple[Participation, ...]:

@@ -5,12 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from hub.api import Change, Identifier, Interaction, Organization, Person, RecordRejected, Task
 from hub_zendesk.settings import ZendeskSettings
 from hub_zendesk.texts import PREFIX, PROFILE, marked, stamp
 
 MOST_CHARACTERS = 60_000
 CUT = "\n[... cut here: the whole text is in interaction-hub]"
+PARTIES = {"person": ("users", "user"), "organization": ("organizations", "organization")}
+ATTRIBUTES = {  # our field: Zendesk's own
+    "person": {"phone": "phone", "description": "details"}, "organization": {"description": "details"},
+}  # fmt: skip
+_EMPTY = {"details": ""}  # everything else is emptied by null
 _CHANNEL_WORDS = {"email": "e-mail", "in_person": "in person", "in_app": "in app", "helpdesk": "help desk"}
 
 
@@ -87,22 +94,48 @@ def idempotency_key(key: str, body: bytes) -> str:
     return f"ihub-{hashlib.sha256(key.encode() + b'/' + body).hexdigest()}"
 
 
+def places(kind: str, settings: ZendeskSettings) -> tuple[dict[str, str], dict[str, str]]:
+    """Where our fields of a "person" or an "organization" stand: (our field -> attribute, our field -> custom field)."""
+    own = {"person": settings.user_fields, "organization": settings.organization_fields}.get(kind, {})
+    return {ours: theirs for ours, theirs in ATTRIBUTES.get(kind, {}).items() if ours not in own}, own
+
+
+def is_fields(change: Change) -> bool:
+    """Whether a change is about fields of a record that is there, named by its id, and about nothing else of it."""
+    e = change.entity
+    is_party = isinstance(e, Person | Organization) and not (e.name or e.identifiers)
+    return bool(change.remote_id) and is_party and not change.links
+
+
+def named(change: Change, fields: Mapping[str, str], settings: ZendeskSettings) -> dict[str, Any]:
+    """What the fields are at Zendesk. For a record that is there a blank empties, and RecordRejected names what has no
+    place; for one that is to be made, both are left out."""
+    attributes, custom = places(change.kind, settings)
+    if change.remote_id and (strange := sorted(set(fields) - set(attributes) - set(custom))):
+        raise RecordRejected(f"Zendesk has no place to write the field {', '.join(strange)}: name it in the settings")
+    given = fields if change.remote_id else {ours: value for ours, value in fields.items() if value}
+    values: dict[str, Any] = {
+        attributes[n]: v or _EMPTY.get(attributes[n]) for n, v in given.items() if n in attributes
+    }
+    if inner := {custom[ours]: value or None for ours, value in given.items() if ours in custom}:
+        values[f"{PARTIES[change.kind][1]}_fields"] = inner
+    return values
+
+
 def user(p: Person, change: Change, settings: ZendeskSettings) -> dict[str, Any]:
     values: dict[str, Any] = {"name": p.name} if p.name else {}
-    if phone := p.fields.get("phone") or _of(p.identifiers, "phone"):
+    if phone := _of(p.identifiers, "phone"):
         values["phone"] = phone
     if organization := next((x.remote_id for x in change.links if x.kind == "organization" and x.remote_id), ""):
         values["organization_id"] = int(organization)
-    custom = {theirs: p.fields[ours] for ours, theirs in settings.user_fields.items() if p.fields.get(ours)}
-    return {**values, **({"user_fields": custom} if custom else {})}
+    return values | named(change, p.fields, settings)
 
 
-def organization(o: Organization, settings: ZendeskSettings) -> dict[str, Any]:
+def organization(o: Organization, change: Change, settings: ZendeskSettings) -> dict[str, Any]:
     values: dict[str, Any] = {"name": o.name} if o.name else {}
     if domains := [i.value for i in o.identifiers if i.scheme == "domain"]:
         values["domain_names"] = domains
-    custom = {theirs: o.fields[ours] for ours, theirs in settings.organization_fields.items() if o.fields.get(ours)}
-    return {**values, **({"organization_fields": custom} if custom else {})}
+    return values | named(change, o.fields, settings)
 
 
 def task(t: Task) -> dict[str, Any]:
@@ -131,9 +164,19 @@ def differing(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str
         elif isinstance(value, list):
             if missing := [v for v in value if v not in (held or [])]:
                 found[name] = [*(held or []), *missing]
-        elif str(value).strip() != str("" if held is None else held).strip():
-            found[name] = value
+        elif spelled(value) != spelled(held):
+            found[name] = value == "true" if isinstance(held, bool) else value
     return found
+
+
+def spelled(value: Any) -> str:
+    """A value as the hub spells it: nothing is "", yes is "true", and midnight UTC, as custom dates come, is the day."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = value.strip() if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text[:10] if len(text) > 10 and text[10:] in {"T00:00:00Z", "T00:00:00+00:00"} else text
 
 
 def before(changed: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,14 +32,13 @@ from hub.api import (
 from hub_zendesk import outbound
 from hub_zendesk.client import API, Client, chunks
 from hub_zendesk.mapping import OWN_ROLES
-from hub_zendesk.outbound import Place, external_id
+from hub_zendesk.outbound import PARTIES, Place, external_id
 from hub_zendesk.records import comment_id, split_id
 from hub_zendesk.settings import ZendeskSettings
 from hub_zendesk.texts import PREFIX, PROFILE, instant, is_redacted, marked, split_marker
 
 TRIES = 3
 UPDATE = "ticket-update"
-PARTIES = {"person": ("users", "user"), "organization": ("organizations", "organization")}
 
 
 class Writer:
@@ -198,23 +197,53 @@ class Writer:
 
     # People and organizations
 
+    async def _fields(self, change: Change, party: Person | Organization) -> Receipt:
+        """The fields that are named, of the record with this id; its name, its address and our key are left alone."""
+        path, key = PARTIES[change.kind]
+        current = await self._live(change)
+        wanted = outbound.named(change, party.fields, self.settings)
+        custom = f"{key}_fields"
+        if strange := sorted(set(wanted.get(custom, {})) - set(current.get(custom) or {})):
+            raise RecordRejected(f"Zendesk has no {key} field {', '.join(strange)}")  # it would drop it without a word
+        changed = outbound.differing(wanted, current)
+        if not changed:
+            return _party_receipt(change, "unchanged", current)
+        old = outbound.before(changed, current)
+        answer = await self._put(f"{path}/{current['id']}", {key: changed}, "user-update", safe=True)
+        return _party_receipt(change, "updated", answer[key], old)
+
+    async def _live(self, change: Change) -> dict[str, Any]:
+        """The record with the id the hub knows. Raises Gone, and RecordRejected for agents and after other changes."""
+        path, key = PARTIES[change.kind]
+        row = await self.client.one(f"{path}/{change.remote_id}", key)
+        if row is None or row.get("active") is False or row.get("deleted_at"):
+            raise Gone(f"gone: {key} {change.remote_id} was deleted or merged at Zendesk")
+        _may_write(change, row)
+        return row
+
     async def _person(self, change: Change, person: Person) -> Receipt:
-        wanted = outbound.user(person, change, self.settings)
+        if outbound.is_fields(change):
+            return await self._fields(change, person)
         current = await self._party("person", change)
         email = outbound.email_of(person)
         if current is None and email:
             answer = await self.client.get("users/search", {"query": f'email:"{email}"'})
             current = next((u for u in answer.get("users", []) if (u.get("email") or "").lower() == email), None)
-        if current is not None and current.get("role") in OWN_ROLES:
-            raise RecordRejected(f"user {current['id']} is one of your own agents, who are not written to")
+        if current is not None:
+            _may_write(change, current)
+        wanted = outbound.user(person, change, self.settings)
         if current is None and not (email or wanted.get("name")):
             raise RecordRejected("a person without a name and an address cannot be made")
         fresh = {**({"email": email} if email else {}), "skip_verify_email": True}
         return await self._write_party(change, current, {"name": email, **wanted}, fresh)
 
     async def _organization(self, change: Change, organization: Organization) -> Receipt:
-        wanted = outbound.organization(organization, self.settings)
+        if outbound.is_fields(change):
+            return await self._fields(change, organization)
         current = await self._party("organization", change)
+        if current is not None:
+            _may_write(change, current)
+        wanted = outbound.organization(organization, change, self.settings)
         if current is None:
             if "name" not in wanted:
                 raise RecordRejected("an organization without a name cannot be made")
@@ -225,16 +254,10 @@ class Writer:
 
     async def _party(self, kind: str, change: Change) -> dict[str, Any] | None:
         """By our key, else by the id the hub knows. Raises Gone when that id is not there any more."""
-        path, key = PARTIES[kind]
         rows = await self._by_keys(kind, [change.key])
         if rows:
             return rows[0]
-        if not change.remote_id:
-            return None
-        row = await self.client.one(f"{path}/{change.remote_id}", key)
-        if row is None or row.get("active") is False:
-            raise Gone(f"{key} {change.remote_id} is gone: it was deleted or merged at Zendesk")
-        return row
+        return await self._live(change) if change.remote_id else None
 
     async def _by_keys(self, kind: str, keys: Sequence[str]) -> list[dict[str, Any]]:
         path, _ = PARTIES[kind]
@@ -357,13 +380,14 @@ class Writer:
         return list(found.values())
 
     async def undo(self, entries: Sequence[JournalEntry]) -> list[Receipt]:
+        """The newest first, so that an object written twice ends as it was before the first."""
         receipts = []
-        for entry in entries:
+        for entry in reversed(entries):
             try:
                 receipts.append(await self._undo(entry))
             except (RecordRejected, Conflict, Gone) as exc:
                 receipts.append(_undone(entry, "failed", exc))
-        return receipts
+        return receipts[::-1]
 
     async def _undo(self, entry: JournalEntry) -> Receipt:
         change, receipt = entry.change, entry.receipt
@@ -382,7 +406,7 @@ class Writer:
             return await self._restore_note(entry)
         path, key = PARTIES.get(change.kind, ("tickets", "ticket"))
         current = await self.client.one(f"{path}/{receipt.remote_id}", key)
-        if current is None or not outbound.differing(_without_none(receipt.before), current):
+        if current is None or not outbound.differing(receipt.before, current):
             return _undone(entry, "unchanged")
         guard = _guard(current) if key == "ticket" else {}
         await self._put(f"{path}/{receipt.remote_id}", {key: {**receipt.before, **guard}}, "user-update", safe=True)
@@ -402,6 +426,14 @@ class Writer:
     async def _put(self, path: str, body: dict[str, Any], cost: str, *, safe: bool = False) -> dict[str, Any]:
         answer = await self.http.json("PUT", API + path, json=body, cost=cost, safe=safe)
         return answer if isinstance(answer, dict) else {}
+
+
+def _may_write(change: Change, row: dict[str, Any]) -> None:
+    """Raises RecordRejected for one of our own agents, and for a record somebody changed after our before-image."""
+    if row.get("role") in OWN_ROLES:
+        raise RecordRejected(f"user {row['id']} is one of your own agents, who are not written to")
+    if change.expected_version and row.get("updated_at") != change.expected_version:
+        raise RecordRejected(f"conflict: changed at Zendesk at {row.get('updated_at')}, after our before-image")
 
 
 def _guard(ticket: dict[str, Any]) -> dict[str, Any]:
@@ -430,10 +462,6 @@ def _same_instant(one: object, other: object) -> bool:
         return instant(one) == instant(other)
     except ValueError:
         return False
-
-
-def _without_none(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: "" if v is None else v for k, v in values.items()}
 
 
 def _receipt(change: Change, outcome: Any, ticket_id: int, number: int, ticket: dict[str, Any]) -> Receipt:

@@ -231,6 +231,7 @@ class OrganizationsRig(UsersRig):
     stream: ClassVar[str] = "organizations"
     scope: ClassVar[str] = "organizations:read"
     push_kind: ClassVar[str] = "organization"
+    field: ClassVar[tuple[str, str]] = ("description", "Boards and beams")
 
     def existing(self) -> set[str]:
         return {str(i) for i, o in self.desk.organizations.items() if "deleted_at" not in o}

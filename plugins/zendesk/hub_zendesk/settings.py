@@ -2,7 +2,7 @@
 
 import base64
 from datetime import timedelta
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -12,6 +12,7 @@ from hub_zendesk.signin import ClientCredentials, Rotating
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MINUTE = timedelta(minutes=1)
+FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=64)]
 PER_MINUTE = {
     "essential": 10, "support-team": 200, "support-professional": 400, "support-enterprise": 700, "suite-team": 200,
     "suite-growth": 400, "suite-professional": 400, "suite-enterprise": 700, "suite-enterprise-plus": 2500,
@@ -35,7 +36,7 @@ class ZendeskSettings(ConnectorSettings):
     ai_agent_tickets: also read tickets only AI agents worked on, which Zendesk leaves out unless asked.
     private_tags: a ticket bearing one is not taken over at all; its comments are left to the capture policy.
     tag: put on every ticket the hub makes or writes to. user_fields, organization_fields: our field -> Zendesk's
-    custom field key. find_hours: how far back a note of unknown outcome is looked for. webhook_secret: the webhook's
+    custom field key, read and written back. find_hours: how far back a note of unknown outcome is looked for. webhook_secret: the webhook's
     signing secret.
     """
 
@@ -58,8 +59,8 @@ class ZendeskSettings(ConnectorSettings):
     private_tags: tuple[str, ...] = ("private",)
 
     tag: str = Field(default="interaction_hub", pattern=r"^[a-z0-9_\-/]{1,64}$")
-    user_fields: dict[str, str] = Field(default_factory=dict)
-    organization_fields: dict[str, str] = Field(default_factory=dict)
+    user_fields: dict[FieldName, str] = Field(default_factory=dict)
+    organization_fields: dict[FieldName, str] = Field(default_factory=dict)
     find_hours: int = Field(default=48, ge=1, le=720)
     webhook_secret: SecretStr = SecretStr("")
 

@@ -135,8 +135,15 @@ def test_what_the_plan_lacks_is_one_streams_gap(desk: Stand) -> None:
         (404, None, Gone, "not found"),
         (409, {"error": "DatabaseConflict"}, Transient, "busy"),
         (400, {"error": "TooManyValues", "description": "101 values", "max_count": 100}, RecordRejected, "TooManyValues"),
-        (400, {"errors": [{"code": "InvalidPaginationDepth", "title": "Deep"}]}, RecordRejected, "InvalidPaginationDepth"),
+        (
+            400,
+            {"errors": [{"code": "InvalidPaginationDepth", "title": "Deep", "detail": "Use cursor pagination"}]},
+            RecordRejected, "InvalidPaginationDepth",
+        ),
+        (400, {"error": {"title": "Bad request", "message": "cursor and page exclude each other"}}, RecordRejected, "exclude"),
         (422, {"error": "InvalidValue", "description": "The cursor is invalid"}, CursorExpired, "cursor"),
+        (400, {"errors": [{"code": "InvalidCursor", "title": "Expired"}]}, CursorExpired, "cursor"),
+        (422, {"error": "InvalidValue", "description": "start_time and cursor: give one"}, RecordRejected, "give one"),
         (422, {"error": "TooManyJobs", "current_job_ids": []}, RateLimited, "jobs"),
         (
             422,

@@ -167,11 +167,17 @@ async def everything(desk: Stand, connector: Zendesk) -> None:
         assert [f.key for f in await connector.find(change.kind, [change.key])] == [change.key]
         (undone,) = await connector.undo([JournalEntry(change=change, receipt=receipt)])
         assert undone.outcome in {"deleted", "updated"}
+    known = next(i for i, u in desk.desk.users.items() if u["email"] == "ada@example.org" and u["active"])
+    bare = Person(external_id="f", fields={"phone": "", "description": "", "renewal": ""})
+    for entity in (Person(external_id="f", fields={"phone": "1", "description": "x", "renewal": "2026-03-10"}), bare):
+        change = Change(key="f", kind="person", op="upsert", entity=entity, remote_id=str(known))
+        assert [r.outcome for r in await connector.push([change])] == ["updated"]
 
 
 @pytest.fixture
 def said(desk: Stand) -> list[tuple[httpx.Request, int, bytes]]:
     document()
+    desk.desk.custom["users"].append("renewal")
     ada = desk.user("Ada", "ada@example.org")
     desk.desk.put_organization({"name": "Pine", "domain_names": ["pine.example"]}, desk.desk.back(5000))
     via = {"channel": "email", "source": {"from": {"address": "ada@example.org"}, "to": {}, "rel": None}}
@@ -186,7 +192,12 @@ def said(desk: Stand) -> list[tuple[httpx.Request, int, bytes]]:
 
     async def run() -> None:
         services = Services("team", desk.clock, desk.tokens, desk.ledger, recorder, jitter=lambda: 0.5)
-        connector = Zendesk(Zendesk.settings_model.model_validate(desk.settings(plan="support-team")), services)
+        connector = Zendesk(
+            Zendesk.settings_model.model_validate(
+                desk.settings(plan="support-team", user_fields={"renewal": "renewal"})
+            ),
+            services,
+        )
         try:
             await everything(desk, connector)
         finally:

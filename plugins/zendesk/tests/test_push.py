@@ -236,6 +236,7 @@ def person(n: int = 1, **more: Any) -> Change:
 
 def test_a_person_is_made_once_and_changed_field_by_field(desk: Stand) -> None:
     settings = {"user_fields": {"level": "customer_level"}}
+    desk.desk.custom["users"].append("customer_level")
     first = desk.call(lambda c: c.push([person()]), **settings)[0]
     again = desk.call(lambda c: c.push([person()]), **settings)[0]
     assert (first.outcome, again.outcome, first.remote_id) == ("created", "unchanged", again.remote_id)

@@ -20,6 +20,7 @@ from hub_hubspot.emulator.control import Control
 from hub_hubspot.emulator.events import Delivery, Events, sign_v1, sign_v2, sign_v3
 from hub_hubspot.emulator.gate import Gate, Limits, Token
 from hub_hubspot.emulator.portal import Portal
+from hub_hubspot.emulator.preferences import Preferences
 from hub_hubspot.emulator.tables import BY_NAME
 from hub_hubspot.emulator.values import iso
 
@@ -83,6 +84,7 @@ class HubSpotEmulator(Emulator):
         self.portal = Portal(portal_id, self.now_ms, int(search_lag_s * 1000), self.events)
         self.portal.pipelines = meta.default_pipelines(iso(self.now_ms()))
         self.owners = meta.Owners(self.portal)
+        self.preferences = Preferences(self.portal)
         granted = None if scopes is None else frozenset(scopes)
         self.gate = Gate(
             self.faults, self.now_ms, Limits(rate_per_10s, daily, search_per_s), client_id, client_secret,

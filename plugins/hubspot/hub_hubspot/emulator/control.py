@@ -32,7 +32,7 @@ class Control:
             "seed": self.seed, "generate": self.generate, "merge": self.merge, "delete": self.delete,
             "restore": self.restore, "erase": self.erase, "touch": self.touch, "associate": self.associate,
             "lock": self.lock, "flags": self.flags, "token": self.token, "now": self.now, "dump": self.dump,
-            "duplicates": self.duplicates, "webhooks": self.webhooks,
+            "unsubscribe": self.unsubscribe, "duplicates": self.duplicates, "webhooks": self.webhooks,
         }  # fmt: skip
         if command not in commands:
             raise KeyError(f"{command}; known: {', '.join(sorted(commands))}")
@@ -132,6 +132,11 @@ class Control:
             portal.update(shelf, record, found, source="CRM_UI")
 
         return self._each(args, edit)
+
+    def unsubscribe(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Somebody leaves all mail. args: email."""
+        self._emulator.preferences.leave(str(args["email"]).strip().lower())
+        return {}
 
     def associate(self, args: dict[str, Any]) -> dict[str, Any]:
         """args: type, id, to, to_id, remove (false), type_id (the default one)."""

@@ -15,6 +15,7 @@ from hub_hubspot.emulator.tables import BY_NAME
 
 ACCESS_TOKEN_S = 1800
 WINDOW_MS = 10_000
+PREFERENCES = "communication_preferences.read_write"  # or .read and .write apart, which this stand-in does not know
 MAX_URL_CHARS = 8_000  # the vendor's own threshold is not known
 _READING = frozenset({("batch", "read"), ("search",)})
 
@@ -201,6 +202,8 @@ def scopes_for(call: Call) -> list[str]:
     is_write = call.method != "GET" and call.parts[1:] not in _READING and call.parts[2:] not in _READING
     if call.area == "owners":
         return ["crm.objects.owners.read"]
+    if call.area == "preferences":
+        return [PREFERENCES]
     if not name:
         return []
     if call.area == "properties":

@@ -23,6 +23,7 @@ _AREAS = {
     "properties": (("crm/v3/properties",), "crm/properties"),
     "pipelines": (("crm/v3/pipelines",), "crm/pipelines"),
     "account": (("account-info/v3",), "account-info"),
+    "preferences": (("communication-preferences/v4",), "communication-preferences"),
     "token": (("oauth/v1", "oauth/v3"), "oauth"),
 }
 _PREFIXES: dict[str, tuple[str, bool]] = {
@@ -55,6 +56,8 @@ def dispatch(emulator: "HubSpotEmulator", call: Call) -> Answer:
         if call.parts != ("details",) or call.method != "GET":
             raise not_found()
         return meta.account_details(portal, emulator.zone)
+    if call.area == "preferences":
+        return emulator.preferences.answer(call)
     if call.area == "owners":
         if call.method != "GET":
             raise Refusal(405, "METHOD_NOT_ALLOWED", "method not allowed")

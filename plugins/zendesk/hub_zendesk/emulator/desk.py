@@ -57,6 +57,7 @@ class Desk:
         self.events: list[tuple[int, int, Row]] = []  # (timestamp, id, ticket event)
         self.metric_events: list[tuple[int, int, Row]] = []
         self.externals: dict[str, list[int]] = defaultdict(list)
+        self.custom: dict[str, list[str]] = {"users": [], "organizations": []}  # keys of the account's own fields
         self.later: list[tuple[int, Callable[[], None]]] = []
         self.calls: list[Row] = []  # events webhooks would carry
         self.merge_delay_s = 0
@@ -263,7 +264,7 @@ class Desk:
             "two_factor_auth_enabled": None, "signature": None, "details": "", "notes": "", "role_type": None,
             "custom_role_id": None, "moderator": False, "ticket_restriction": None, "only_private_comments": False,
             "restricted_agent": False, "suspended": False, "default_group_id": None, "report_csv": False,
-            "user_fields": {}, **given,
+            **given, "user_fields": self._custom("users", given.get("user_fields")),
         }  # fmt: skip
         user["id"] = user_id
         self.users[user_id] = user
@@ -281,6 +282,10 @@ class Desk:
         self.call("user.deleted" if values.get("active") is False else "user.updated", user_id)
         return user
 
+    def _custom(self, what: str, given: Row | None) -> Row:
+        """All of the account's own fields, null where nothing is given."""
+        return {**dict.fromkeys(self.custom[what]), **(given or {})}
+
     def user_by(self, email: str = "", external_id: str = "") -> Row | None:
         for user in self.users.values():
             if user["active"]:
@@ -297,7 +302,8 @@ class Desk:
             "url": f"{self.url}/organizations/{number}.json", "id": number, "name": "", "shared_tickets": False,
             "shared_comments": False, "external_id": None, "created_at": self.text(made),
             "updated_at": self.text(made), "domain_names": [], "details": "", "notes": "", "group_id": None,
-            "tags": [], "organization_fields": {}, **given,
+            "tags": [], **given,
+            "organization_fields": self._custom("organizations", given.get("organization_fields")),
         }  # fmt: skip
         organization["id"] = number
         self.organizations[number] = organization

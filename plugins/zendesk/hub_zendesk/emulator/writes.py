@@ -177,6 +177,7 @@ class Writes:
     def save_user(self, body: Row, number: int | None = None) -> tuple[int, Row, dict[str, str]]:
         """number: the user to update; None is create_or_update, which goes by external id, else by address."""
         fields, told = _permitted(_wrapped(body, "user"), USER_KEYS)
+        self._keep_known("users", "user_fields", fields)
         for name in ("skip_verify_email", "identities"):
             fields.pop(name, None)
         if number is not None:
@@ -206,6 +207,7 @@ class Writes:
 
     def save_organization(self, body: Row, number: int | None = None) -> tuple[int, Row, dict[str, str]]:
         fields, told = _permitted(_wrapped(body, "organization"), ORGANIZATION_KEYS)
+        self._keep_known("organizations", "organization_fields", fields)
         table = self.desk.organizations
         wanted = str(fields.pop("id", None) or number or "")
         external = str(fields.get("external_id") or "").lower()
@@ -234,6 +236,11 @@ class Writes:
             raise not_found()
         self.desk.change_organization(number, {"deleted_at": self.desk.text()})
         return 204, None, {}
+
+    def _keep_known(self, what: str, name: str, fields: Row) -> None:
+        """A custom field the account does not have is dropped; that nothing tells so is not verified."""
+        if isinstance(given := fields.pop(name, None), dict):
+            fields[name] = {key: value for key, value in given.items() if key in self.desk.custom[what]}
 
     def _unique(self, table: dict[int, Row], fields: Row, number: int) -> None:
         external = str(fields.get("external_id") or "").lower()

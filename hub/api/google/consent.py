@@ -7,7 +7,6 @@ import base64
 import hashlib
 import secrets
 import time
-import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,8 +14,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 
-from hub.api import AuthError, ContractBroken, Transient
-from hub_gmail.settings import LOOPBACK, GmailSettings
+from hub.api.errors import AuthError, ConfigError, ContractBroken, Transient
+from hub.api.google.settings import GoogleSettings
 
 
 @dataclass(frozen=True)
@@ -27,77 +26,46 @@ class Grant:
     scopes: tuple[str, ...]
 
 
-def connect(settings: GmailSettings, *, show: Callable[[str], object] | None = None, timeout_s: float = 300) -> Grant:
-    """The sign-in for a connection's settings, for `ihub connect gmail`. As `authorize`."""
-    return authorize(
-        settings.client_id,
-        settings.client_secret.get_secret_value(),
-        settings.scopes(),
-        login_hint=settings.mailbox,
-        auth_url=settings.auth_url,
-        token_url=settings.token_url,
-        show=show,
-        timeout_s=timeout_s,
-    )
+def connect(settings: GoogleSettings, *, show: Callable[[str], object], timeout_s: float = 300) -> Grant:
+    """Send a person to Google, wait for the redirect, trade the code for a refresh token. Blocks at most `timeout_s`.
 
-
-def authorize(
-    client_id: str,
-    client_secret: str,
-    scopes: Sequence[str],
-    *,
-    auth_url: str,
-    token_url: str,
-    login_hint: str = "",
-    show: Callable[[str], object] | None = None,
-    timeout_s: float = 300,
-) -> Grant:
-    """Send a person to Google, wait for the redirect, trade the code for a refresh token.
-
-    show: given the address to open (default: print it and open the browser). Blocks at most `timeout_s`.
-    Raises: AuthError when refused, incomplete or too late; Transient when the token endpoint is out of reach.
+    show: given the address to open. Raises: AuthError when refused, incomplete or too late; Transient when the token
+    endpoint is out of reach; ConfigError for a service account, which nobody has to sign in.
     """
-    token = urlsplit(token_url)
-    if token.scheme != "https" and token.hostname not in LOOPBACK:
-        raise AuthError("token_url must begin with https://")
+    if not settings.client_id:
+        raise ConfigError("a service account signs in by itself: there is nothing to connect")
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
     with _Redirect(("127.0.0.1", 0), _Answer) as server:
         server.state = state
         redirect_uri = f"http://127.0.0.1:{server.server_port}/"
         question = {
-            "client_id": client_id,
+            "client_id": settings.client_id,
             "redirect_uri": redirect_uri,
             "response_type": "code",
-            "scope": " ".join(scopes),
+            "scope": " ".join(settings.scopes()),
             "state": state,
             "code_challenge": _challenge(verifier),
             "code_challenge_method": "S256",
             "access_type": "offline",  # a refresh token, not only an access token
             "prompt": "consent",  # Google gives the refresh token again only when consent is given again
+            "login_hint": settings.login,
         }
-        if login_hint:
-            question["login_hint"] = login_hint
-        (show or _open)(f"{auth_url}?{urlencode(question)}")
+        show(f"{settings.auth_url}?{urlencode(question)}")
         code = server.wait(timeout_s)
     form = {
         "grant_type": "authorization_code",
         "code": code,
-        "client_id": client_id,
+        "client_id": settings.client_id,
         "redirect_uri": redirect_uri,
         "code_verifier": verifier,
     }
-    if client_secret:
-        form["client_secret"] = client_secret
-    return _trade(token_url, form, scopes)
+    if secret := settings.client_secret.get_secret_value():
+        form["client_secret"] = secret
+    return _trade(settings.token_url, form, settings.scopes())
 
 
 def _challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-
-
-def _open(url: str) -> None:
-    print(f"Open this address in a browser and allow access:\n\n  {url}\n", flush=True)
-    webbrowser.open(url)
 
 
 def _trade(token_url: str, form: dict[str, str], scopes: Sequence[str]) -> Grant:

@@ -1,0 +1,180 @@
+"""Parties after records were erased: what no record says of them any more is not said by the hub either.
+
+Joins stay: that two addresses are one person's was decided, and what stands on it (a refusal for one) must go on standing.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.identity import phones
+from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, Index, Rules
+from hub.store import among, change, chunks, micros, short_id
+from hub.store import tables as t
+
+i, p = t.identifier.c, t.party.c
+
+_PARTIES = sa.select(p.id, p.name, p.name_rank, p.kind, p.organization_id).where(among(p.id))
+_RECORDS_SAY = sa.select(t.statement.c.party_id, t.statement.c.value).where(
+    among(t.statement.c.party_id), t.statement.c.field == "name"
+)
+_MAILS_SAY = (
+    sa.select(i.party_id, t.participation.c.name)
+    .join(t.identifier, i.id == t.participation.c.identifier_id)
+    .where(among(i.party_id), i.sharing.in_(("personal", "own")), t.participation.c.name != "")
+    .distinct()
+)
+_STILL_SAID = _MAILS_SAY.with_only_columns(i.party_id).join(
+    t.party, sa.and_(p.id == i.party_id, p.name == t.participation.c.name)
+)
+_POINTED_AT = [
+    sa.exists().where(table.c.identifier_id == i.id)
+    for table in (t.observation, t.participation, t.item_party, t.consent)
+]
+_ADDRESSES = (
+    sa.select(i.party_id, i.value)
+    .where(among(i.party_id), i.scheme == "email", i.sharing.in_(("personal", "role")), sa.or_(*_POINTED_AT))
+    .order_by(i.id)
+)
+
+
+def unsay(c: Connection, party_ids: Sequence[int], now: datetime) -> dict[int, str]:
+    """Names that no record and no message gives any more go; returns the former names of those parties."""
+    found: dict[int, Any] = {r.id: r for r in c.execute(_PARTIES, {"values": list(party_ids)})}
+    best: dict[int, tuple[bool, str]] = {}
+    for pid, value in c.execute(_RECORDS_SAY, {"values": list(found)}):
+        name = " ".join(value.split())[:512]
+        if name and "@" not in name:
+            best[pid] = max(best.get(pid, (False, "")), (" " in name, name))
+    kept: set[int] = set(c.execute(_STILL_SAID, {"values": list(found)}).scalars())
+    unsaid = [pid for pid, r in found.items() if r.name and pid not in best and pid not in kept]
+    fuller: dict[int, tuple[bool, int, str]] = {}
+    for pid, given in c.execute(_MAILS_SAY, {"values": unsaid}) if unsaid else ():
+        name = " ".join(given.split())
+        if "@" not in name:
+            fuller[pid] = max(fuller.get(pid, (False, 0, "")), (" " in name, len(name), name))
+    rows: list[dict[str, Any]] = [
+        {"id": pid, "name": name, "name_rank": NAME_FROM_RECORD} for pid, (_, name) in best.items()
+    ]
+    for pid in unsaid:
+        name = fuller[pid][2] if pid in fuller else ""
+        rows.append({"id": pid, "name": name, "name_rank": NAME_FROM_MAIL if name else 0})
+    rows = [r for r in rows if found[r["id"]].name != r["name"]]
+    change(c, t.party, [{**r, "changed_at": micros(now)} for r in rows])
+    return {r["id"]: found[r["id"]].name for r in rows}
+
+
+def leave_home(c: Connection, party_ids: Sequence[int], rules: Rules, now: datetime) -> None:
+    """Owner and company as the addresses alone give them: what the remaining records say comes on top."""
+    index = Index(c, rules, frozenset(), now)
+    hosts: dict[int, str] = {}
+    for pid, address in c.execute(_ADDRESSES, {"values": list(party_ids)}).all():
+        hosts.setdefault(pid, address.rpartition("@")[2])
+    index.load(index.domains_of(("email", f"@{host}") for host in hosts.values()))
+    homes = {pid: index.organization(host) for pid, host in hosts.items()}
+    index.flush()
+    rows = []
+    for r in c.execute(_PARTIES, {"values": list(party_ids)}).all():
+        home = homes.get(r.id) if r.kind in {"person", "mailbox"} else None
+        rows.append({"id": r.id, "organization_id": home.id if home else None, "owner_identifier_id": None})
+    change(c, t.party, rows)
+
+
+def unlist(c: Connection, record_ids: Collection[int], now: datetime) -> set[int]:
+    """Drop what these records showed; returns the parties that won or lost a telephone number by it."""
+    numbers = phones.forget(c, {rid: set() for rid in record_ids})
+    values = {"values": list(record_ids)}
+    c.execute(sa.delete(t.observation).where(among(t.observation.c.record_id)), values)
+    c.execute(sa.delete(t.statement).where(among(t.statement.c.record_id)), values)
+    return phones.settle(c, numbers, micros(now)) if numbers else set()
+
+
+# --- what nothing points at -----------------------------------------------------------------------------------------
+
+_OWNERS = sa.union(
+    *(
+        sa.select(column).where(column.is_not(None))
+        for column in (t.item.c.owner_identifier_id, t.interaction.c.owner_identifier_id, p.owner_identifier_id)
+    )
+).subquery()
+_member, _address = t.party.alias(), t.identifier.alias()
+_HAS_MEMBERS = sa.exists().where(
+    _member.c.organization_id == i.party_id, _address.c.party_id == _member.c.id, _address.c.scheme == "email",
+    sa.or_(_address.c.value.like("%@" + i.value), _address.c.value.like("%." + i.value)),
+)  # fmt: skip
+_ORPHANS = sa.select(i.id, i.scheme, i.value, i.match_value, i.party_id).where(
+    i.id > sa.bindparam("after"), i.id <= sa.bindparam("last"),
+    sa.not_(sa.or_(*_POINTED_AT)),
+    i.id.not_in(sa.select(_OWNERS)),
+    sa.or_(i.scheme != "domain", sa.not_(_HAS_MEMBERS)),
+)  # fmt: skip
+
+
+def drop_orphans(c: Connection, after: int, last: int, keep: Collection[str]) -> tuple[int, dict[int, str]]:
+    """Delete the identifiers with ids above `after` up to `last` that nothing points at.
+
+    Returns how many, and the parties that had them: id -> public id as it was.
+
+    keep: addresses that stand for somebody without any record. A party that loses the identifier its public id was made
+    of gets one made of another: the first would come back to somebody else.
+    """
+    found = [r for r in c.execute(_ORPHANS, {"after": after, "last": last}).all() if r.value not in keep]
+    theirs = {"values": sorted({r.party_id for r in found})}
+    losers = {pid: public_id for pid, public_id in c.execute(sa.select(p.id, p.public_id).where(among(p.id)), theirs)}
+    for part in chunks([r.id for r in found]):
+        d = t.decision.c
+        c.execute(sa.delete(t.decision).where(sa.or_(d.left_identifier_id.in_(part), d.right_identifier_id.in_(part))))
+        c.execute(sa.delete(t.identifier).where(i.id.in_(part)))
+    made = {
+        short_id("p", kind, r.scheme, value): r.party_id
+        for r in found
+        for kind in ("person", "own", "mailbox", "organization")
+        for value in (r.value, r.match_value)
+    }
+    for part in chunks(sorted(made)):
+        for pid, public_id in c.execute(sa.select(p.id, p.public_id).where(p.public_id.in_(part))).all():
+            _rename_key(c, pid, public_id)
+    return len(found), losers
+
+
+def _rename_key(c: Connection, party_id: int, public_id: str) -> None:
+    left = sa.select(i.scheme, i.match_value, p.kind).join(t.party, p.id == i.party_id).where(p.id == party_id)
+    for scheme, value, kind in c.execute(left.order_by(i.id)).all():
+        new = short_id("p", kind, scheme, value)
+        if c.execute(sa.select(p.id).where(p.public_id == new)).scalar() is None:
+            c.execute(sa.update(t.party).where(p.id == party_id).values(public_id=new))
+            r, other = t.remote.c, t.remote.alias().c
+            there = sa.exists().where(other.connection_id == r.connection_id, other.kind == r.kind, other.key == new)
+            c.execute(sa.update(t.remote).where(r.key == public_id, sa.not_(there)).values(key=new))
+            return
+
+
+_EMPTY = sa.select(p.id, p.public_id).where(
+    *(
+        sa.not_(sa.exists().where(table.c.party_id == p.id))
+        for table in (t.identifier, t.observation, t.statement, t.link)
+    ),
+    sa.not_(sa.exists().where(_member.c.organization_id == p.id)),
+)
+
+
+def drop_empty(c: Connection, size: int) -> list[str]:
+    """Delete up to `size` parties that nothing leads to, people before their companies; returns their public ids."""
+    gone = c.execute(_EMPTY.limit(size)).all()
+    for part in chunks([pid for pid, _ in gone]):
+        for table in (t.volume, t.choice):
+            c.execute(sa.delete(table).where(table.c.party_id.in_(part)))
+        c.execute(sa.delete(t.party).where(p.id.in_(part)))
+    return [public_id for _, public_id in gone]
+
+
+def blur_decisions(c: Connection, identifier_ids: Iterable[int]) -> None:
+    """Decisions about these identifiers stand, without naming the record that gave the reason."""
+    reasons = json.dumps([{"field": "record", "level": "one record listed both", "value": "(erased)"}])
+    for part in chunks(sorted(set(identifier_ids))):
+        mine = sa.or_(t.decision.c.left_identifier_id.in_(part), t.decision.c.right_identifier_id.in_(part))
+        c.execute(sa.update(t.decision).where(mine, t.decision.c.rule == "one-record").values(reasons=reasons))
