@@ -1,0 +1,192 @@
+"""The weights: log2 of how much more often two records of one entity agree so than two of strangers.
+
+`Model` is numbers only: shares among the same (m), among strangers (u), how often each value occurs, and how many records
+there are. It is learnt without labels (`learn`), kept as JSON, and the same for one record and for a million.
+"""
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hub.identity.match.fields import COMPARE, GROUPS, IMPLIED, PARTS, PARTS_OF, Reading, Step, name_parts
+from hub.identity.match.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The one configuration. Weights in bits (log2 odds)."""
+
+    auto: float = 5.0  # joined without asking, on grounds that are more than one
+    review: float = 0.0  # more likely the same than not: shown to a person
+    margin: float = 2.0  # the runner-up must be this much weaker
+    block: int = 80  # records that may share a key before it says nothing
+    fan_out: int = 25  # entities that may share a key before it is a hub
+    agreeing_again: float = 0.5  # what a second agreement on the same matter still counts
+    strangest: float = 1e-7  # no level is rarer among strangers than this
+    rounds: int = 6  # of learning
+    sample: int = 12_000  # pairs learnt from
+    draws: int = 10_000  # pairs of values drawn to see how strangers agree
+    prior_strength: float = 200.0  # pairs that the shipped shares weigh in learning
+    most_records: int = 100  # in one entity
+    most_emails: int = 10
+    most_phones: int = 6
+    ask_above: int = 20  # records of one entity above which a person is asked; in bulk, each further one costs a bit
+
+    @property
+    def hash(self) -> str:
+        """Names this configuration, the shipped shares included; printed beside every figure."""
+        what = {s: getattr(self, s) for s in sorted(self.__slots__)} | {
+            p: [v.levels, v.shared] for p, v in PARTS.items()
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(slots=True)
+class Counts:
+    """Running counters: how often each value occurs, by part."""
+
+    records: int = 0
+    values: dict[str, Counter[str]] = field(default_factory=dict)
+    totals: Counter[str] = field(default_factory=Counter)
+
+    def add(self, record: Record, times: int = 1) -> None:
+        self.records += times
+        for part, value in counted(record):
+            self.values.setdefault(part, Counter())[value] += times
+            self.totals[part] += times
+
+    def share(self, part: str, value: str) -> float:
+        """Of the records that have this part, the share with this value; a value never seen counts as seen once."""
+        seen = self.values.get(part)
+        return max(seen.get(value, 0) if seen else 0, 1) / max(self.totals[part], 1)
+
+
+def _implied(name: str, weights: Mapping[str, float]) -> bool:
+    """Whether what this field says was said by another already (`fields.IMPLIED`)."""
+    return any(other in weights and (always or weights[other] > 0) for other, always in IMPLIED[name].items())
+
+
+def counted(record: Record) -> Iterable[tuple[str, str]]:
+    """What the running counters count: (part, value) of all fields, names by their parts."""
+    for name, found in record.fields.items():
+        for value in found:
+            if name != "name":
+                yield name, value
+                continue
+            given, middle, family = name_parts(value)
+            yield from (
+                (p, v) for p, v in (("given", given), ("family", family), *(("middle", m) for m in middle)) if v
+            )
+
+
+class Model:
+    """Weights for pairs of values. m, u: shares by part and level; shared: by part (see `fields.Part`)."""
+
+    def __init__(self, settings: Settings, counts: Counts) -> None:
+        self.settings, self.counts = settings, counts
+        self.m = {p: dict(part.levels) for p, part in PARTS.items()}
+        self.u: dict[str, dict[str, float]] = {}
+        self.shared = {p: part.shared for p, part in PARTS.items()}
+        self.partners = 1.0  # other records that one record's entity is expected to have
+        self._cache: dict[str, dict[tuple[str, str], float]] = {f: {} for f in COMPARE}
+        self.unequal: dict[str, float] = {}
+        self.forget()
+
+    @property
+    def prior(self) -> float:
+        """The weight that two records taken at random begin with; it falls as the base grows."""
+        return math.log2(self.partners / max(self.counts.records, 2))
+
+    def state(self) -> dict[str, object]:
+        """What was learnt, for JSON; the counters are kept by whoever keeps the records."""
+        return {
+            "settings": self.settings.hash,
+            "m": self.m,
+            "u": self.u,
+            "shared": self.shared,
+            "partners": self.partners,
+        }
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any], settings: Settings, counts: Counts) -> "Model":
+        """The model of a `state`. Raises ValueError when it was learnt under other settings."""
+        if state["settings"] != settings.hash:
+            raise ValueError(f"learnt under settings {state['settings']}, not {settings.hash}: learn again")
+        model = cls(settings, counts)
+        model.m, model.u, model.shared = dict(state["m"]), dict(state["u"]), dict(state["shared"])
+        model.partners = float(state["partners"])
+        model.forget()
+        return model
+
+    def forget(self) -> None:
+        """After m, u or shared changed."""
+        for cache in self._cache.values():
+            cache.clear()
+        self.unequal = {f: max(0.0, sum(self._unequal(p) for p in PARTS_OF.get(f, (f,)))) for f in COMPARE}
+
+    def _unequal(self, part: str) -> float:
+        """The most that values which are not equal can say for it."""
+        found = [math.log2(max(m, 1e-4) / max(self.u.get(part, {}).get(level, 0.0), self.settings.strangest))
+                 for level, m in self.m[part].items() if level != "same" or part in ("given", "family", "middle")]  # fmt: skip
+        return max(found)
+
+    def step(self, step: Step) -> float:
+        """The weight of one comparison, in bits."""
+        part, level, a, b = step
+        least = self.settings.strangest
+        m = max(self.m[part].get(level, 0.0), 1e-4)
+        if part == "order":
+            return math.log2(m) if level == "swapped" else 0.0
+        if level == "same":
+            return math.log2(m / max(self._frequency(part, a, b) * self.shared[part], least))
+        u = max(self.u.get(part, {}).get(level, 0.0), least)
+        if level in ("slip", "alike", "full", "national"):
+            u = max(u, math.sqrt(self.counts.share(part, a) * self.counts.share(part, b)) * self.shared[part])
+        return math.log2(m / u)
+
+    def _frequency(self, part: str, a: str, b: str) -> float:
+        """How often a stranger has this value. Names may be swapped; of several words the commonest is the one they share."""
+        if part in PARTS_OF["name"][:2]:
+            return max(self.counts.share("given", a), self.counts.share("family", a))
+        if a == b and part != "middle":
+            return self.counts.share(part, a)
+        return max(self.counts.share(part, w) for w in (*a.split(), *b.split()))
+
+    def reading(self, field_name: str, a: str, b: str) -> tuple[float, Reading]:
+        """The best way to read this pair of values, and its weight."""
+        if b < a:
+            a, b = b, a
+        options = COMPARE[field_name](a, b)
+        return max(((sum(map(self.step, r)), r) for r in options), key=lambda found: found[0])
+
+    def pair(self, field_name: str, a: str, b: str) -> float:
+        """`reading`'s weight, remembered."""
+        key = (a, b) if a <= b else (b, a)
+        cache = self._cache[field_name]
+        found = cache.get(key)
+        if found is None:
+            if len(cache) > 400_000:
+                cache.clear()
+            found = cache[key] = self.reading(field_name, a, b)[0]
+        return found
+
+    def total(self, weights: Mapping[str, float]) -> float:
+        """The sum over fields, with the prior; what agrees again in the same group counts by `agreeing_again`."""
+        total, groups = self.prior, {}  # type: float, dict[str, list[float]]
+        for name, weight in weights.items():
+            if name in IMPLIED and _implied(name, weights):
+                continue
+            group = GROUPS.get(name)
+            if group is None:
+                total += weight
+            else:
+                groups.setdefault(group, []).append(weight)
+        for found in groups.values():
+            found.sort(reverse=True)
+            total += found[0]
+            total += sum(w * self.settings.agreeing_again if w > 0 else w for w in found[1:])
+        return total
