@@ -46,6 +46,10 @@ def test_a_conflict_from_sight_to_settlement(two: Any) -> None:
     assert max(len(line) for line in shown.out.splitlines()) <= 80
     told = {f["field"]: f for f in ihub("fields", hero.address, "--json").json["fields"]}
     assert told["first_name"]["value"] == hero.first
+    assert "say the value" in ihub("choose", hero.address, "first_name", code=2).err
+    assert "the fields are: " in ihub("choose", hero.address, "shoe_size", "44", code=2).err
+    assert "these do: " in ihub("choose", hero.address, "job_title", "--from", "mailchimp", code=2).err
+    assert "nobody matches" in ihub("fields", "nobody@nowhere.example", code=1).err
     named = {f["name"] for f in ihub("conflicts", "--json").json["conflicts"]}
     assert named == {"Jonas Adler"}  # Jon in the CRM, and nobody can know who is right
     ihub("plan")  # finds the others equal, and remembers it
@@ -70,12 +74,3 @@ def test_a_conflict_from_sight_to_settlement(two: Any) -> None:
     (left, _) = ihub("conflicts", "--json").json["conflicts"]
     ihub("choose", left["party"], "first_name", "Jonas")
     assert ihub("conflicts").out.strip() == "No field waits for a choice."
-
-
-def test_choosing_takes_a_value_or_a_connection_and_says_what_there_is(two: Any) -> None:
-    hero, _, ihub = two
-    ihub("sync")
-    assert "say the value" in ihub("choose", hero.address, "first_name", code=2).err
-    assert "the fields are: " in ihub("choose", hero.address, "shoe_size", "44", code=2).err
-    assert "these do: " in ihub("choose", hero.address, "job_title", "--from", "mailchimp", code=2).err
-    assert "nobody matches" in ihub("fields", "nobody@nowhere.example", code=1).err
