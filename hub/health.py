@@ -21,8 +21,9 @@ def health(ask: Ask, connections: Sequence[str], now: datetime) -> dict[str, Any
     """Status per connection and stream, open issues and holds; the overall status is the worst one."""
     found = [_connection(ask, name, now) for name in connections]
     found.sort(key=lambda x: _rank(x["status"]))
+    running = [x["status"] for x in found if x["status"] != "paused"]  # of what was let go nothing is expected
     return {
-        "status": _worst([x["status"] for x in found]), "as_of": now, "connections": found, "issues": _issues(ask),
+        "status": _worst(running or ["paused"] * bool(found)), "as_of": now, "connections": found, "issues": _issues(ask),
         "holds": _holds(ask), "outbox": _outbox(ask),
         "balanced": all(s["books"]["is_balanced"] for x in found for s in x["streams"] if s["books"]),
     }  # fmt: skip

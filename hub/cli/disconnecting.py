@@ -101,8 +101,11 @@ def _show(screen: Screen, result: "Disconnected") -> None:
     if result.erased is None:
         screen.line("What it brought stays. `ihub disconnect NAME --erase` takes it away.", "dim", 2)
     else:
-        names = {"interactions": "entries", "identifiers": "addresses and ids"}
-        told = ", ".join(f"{number(n)} {names.get(what, what)}" for what, n in result.erased.items())
+        names = {
+            "records": ("record", ""), "interactions": ("entry", "entries"),
+            "identifiers": ("address or id", "addresses and ids"), "parties": ("party", "parties"),
+        }  # fmt: skip
+        told = ", ".join(plural(n, *names[what]) for what, n in result.erased.items())
         screen.text(f"erased: {told}", "", 2)
         screen.text("`ihub plan` shows what is to be deleted at the system of record because of it.", "dim", 2)
     if result.left:

@@ -72,19 +72,18 @@ def _database(value: str) -> str:
 
 
 def _connection_name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        better = re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_0123456789")
-        raise Refused("has a name that is not made of lower-case letters, digits and single underscores",
-                      fix=f"rename the section to [connections.{better or 'name'}]")  # fmt: skip
-    return value
+    return _plain_name(value, "has a name that is", "rename the section to [connections.{}]", "name")
 
 
 def _field_name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        better = re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_0123456789")
-        raise Refused("has a field whose name is not made of lower-case letters, digits and single underscores",
-                      fix=f"write it as {better or 'job_title'}")  # fmt: skip
-    return value
+    return _plain_name(value, "has a field whose name is", "write it as {}", "job_title")
+
+
+def _plain_name(value: str, what: str, fix: str, example: str) -> str:
+    if _NAME.fullmatch(value):
+        return value
+    better = re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_0123456789") or example
+    raise Refused(f"{what} not made of lower-case letters, digits and single underscores", fix=fix.format(better))
 
 
 def _low(value: object) -> object:
