@@ -111,6 +111,7 @@ def run_check(args: argparse.Namespace, screen: Screen) -> int:
 async def _check(engine: "Engine", name: str, screen: Screen) -> dict[str, Any]:
     """One connection's permission matrix as plain JSON; its trouble is a part of the answer."""
     from hub.api.errors import AuthError, ConfigError, HubError
+    from hub.engine import push
 
     screen.progress(f"checking {name}")
     shown: dict[str, Any] = {
@@ -119,6 +120,7 @@ async def _check(engine: "Engine", name: str, screen: Screen) -> dict[str, Any]:
     }  # fmt: skip
     try:
         matrix = await engine.check(name)
+        push.prove(engine, name)
     except HubError as exc:
         code = USAGE if isinstance(exc, ConfigError) else REAUTH if isinstance(exc, AuthError) else FAILED
         return shown | {"exit_code": code, "error": str(exc)}

@@ -120,6 +120,12 @@ def _refuse_unwritable(engine: Engine, name: str, wanted: outbox.Scope) -> None:
         )
 
 
+def prove(engine: Engine, name: str) -> None:
+    """Raises ConfigError when the settings want something written to this connection that it does not take."""
+    if name in destinations(engine):
+        _refuse_unwritable(engine, name, scope(engine, name))
+
+
 def plan(engine: Engine, name: str = "") -> Plan:
     """What should change at a destination, "" for the system of record. An approved plan not finished yet is returned."""
     wanted = scope(engine, name)
@@ -134,10 +140,9 @@ def plan(engine: Engine, name: str = "") -> Plan:
 def conflicts(engine: Engine) -> list[tuple[str, outbox.Conflict]]:
     """(destination, field that waits for a person's choice), everywhere."""
     now = engine.clock.now()
+    scopes = [(name, scope(engine, name)) for name in destinations(engine)]
     with engine.store.read() as c:
-        return [
-            (name, found) for name in destinations(engine) for found in outbox.conflicts(c, scope(engine, name), now)
-        ]
+        return [(name, found) for name, wanted in scopes for found in outbox.conflicts(c, wanted, now)]
 
 
 def approve(engine: Engine, plan_id: int, actor: str = "") -> Plan:
