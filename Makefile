@@ -10,12 +10,13 @@ WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
-.PHONY: help install demo test tests lint bench record lock clean
+.PHONY: help install demo test tests lint bench bench-identity record lock clean
 
 help:
 	@echo "make demo     a made-up company's tools become one customer timeline (SERVE=1 keeps the tools up)"
 	@echo "make test     every check: style, types, room borders, tests on SQLite and PostgreSQL"
 	@echo "make bench    measurements as ratios (benchmarks/README.md)"
+	@echo "make bench-identity  who is who, beside other matchers (benchmarks/identity/README.md; ARGS=--quick)"
 	@echo "make record   TOOL=zendesk CONFIG=hub.toml: a real account's exchanges as cassettes (docs/cassettes.md)"
 	@echo "make install  only build $(VENV)"
 
@@ -46,6 +47,9 @@ lint: install
 
 bench: install
 	@$(BIN)/python -m benchmarks
+
+bench-identity: install
+	@$(BIN)/python -m benchmarks.identity $(ARGS)
 
 record: install
 	@$(BIN)/python -m hub.cli.record "$(TOOL)" --config "$(CONFIG)" --connection "$(CONNECTION)" --into "$(INTO)"

@@ -46,9 +46,9 @@ _LIST_SERVICES = frozenset({"googlegroups.com", "groups.io", "freelists.org", "y
 
 
 def is_list(address: str) -> bool:
-    """True for addresses whose host says that it is a mailing list's."""
+    """True for addresses whose host says that it is a mailing list's, or a room's or another calendar's."""
     host = address.rpartition("@")[2].lower()
-    return host.startswith(_LIST_HOSTS) or host in _LIST_SERVICES
+    return host.endswith(".calendar.google.com") or host.startswith(_LIST_HOSTS) or host in _LIST_SERVICES
 
 
 def is_no_reply(address: str) -> bool:

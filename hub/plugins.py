@@ -2,6 +2,7 @@
 
 A plugin that cannot be imported, has no hook, was built for another contract version or takes a name that is taken
 becomes a row that says so; it never stops the others. Nothing of a plugin runs but its import and its hooks.
+Normalisers, the built-in ones too, have a group of their own, where a broken one stops all: without it others would be one.
 """
 
 import importlib
@@ -9,7 +10,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -23,8 +24,11 @@ from hub.api.connector import Connector, ConnectorSettings
 from hub.api.errors import ConfigError
 from hub.api.hooks import PROJECT, Hooks
 from hub.api.manifest import API_VERSION, Manifest
+from hub.api.normaliser import Normaliser
 from hub.settings.words import did_you_mean
 
+NORMALISERS = f"{PROJECT}.normalisers"
+_BUILT_IN = EntryPoint("built_in", "hub.identity.normalisers", NORMALISERS)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -103,6 +107,7 @@ class Registry:
     problems: list[Problem] = field(default_factory=list)
     emulators: Emulators = field(default_factory=Emulators)
     origins: dict[str, tuple[str, str]] = field(default_factory=dict)
+    normalisers: list[Normaliser] = field(default_factory=list)
     is_part: bool = False
 
     def get(self, name: str) -> type[Connector[Any]]:
@@ -145,18 +150,31 @@ class Registry:
 def load(names: Collection[str] | None = None) -> Registry:
     """Load all installed plugins, or only those whose entry point is in `names` (the rest is not imported)."""
     registry = Registry(is_part=names is not None)
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(Hooks)
-    for point in _points(tuple(sys.path)):
-        if names is None or point.name in names:
-            _Loading(registry, manager, point).run()
+    _load(registry, (each for each in _points(PROJECT, tuple(sys.path)) if names is None or each.name in names))
     return registry
 
 
-@lru_cache(maxsize=4)
-def _points(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """What is installed along `path`, by name; looking into every distribution takes a tenth of a second."""
-    return tuple(sorted(entry_points(group=PROJECT), key=lambda each: (each.name, _distribution(each)[0])))
+def load_normalisers() -> list[Normaliser]:
+    """All normalisers, the built-in ones first, then by entry point. Raises ConfigError for a plugin that cannot be used."""
+    registry = Registry()
+    _load(registry, (_BUILT_IN, *_points(NORMALISERS, tuple(sys.path))))
+    for out in registry.problems:
+        told = f'the normalisers of "{out.entry_point}" ({out.distribution}) cannot be used: {out.reason}'
+        raise ConfigError(f"{told}; without them other records would be taken for one: repair or uninstall it")
+    return registry.normalisers
+
+
+def _load(registry: Registry, points: Iterable[EntryPoint]) -> None:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(Hooks)
+    for point in points:
+        _Loading(registry, manager, point).run()
+
+
+@lru_cache(maxsize=8)
+def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """What is installed in a group along `path`, by name; looking into every distribution takes a tenth of a second."""
+    return tuple(sorted(entry_points(group=group), key=lambda each: (each.name, _distribution(each)[0])))
 
 
 class _Loading:
@@ -177,6 +195,8 @@ class _Loading:
             self.manager.register(plugin, name=self.name)
         except (Exception, SystemExit) as exc:  # a plugin's import may raise anything; told as its row
             return self.refuse(f"it cannot be imported: {_told(exc)}")
+        if self.point.group == NORMALISERS:
+            return self.add_normalisers()
         hooks = [h for h in ("hub_connectors", "hub_emulators") if self.implementation(h)]
         if not hooks:
             self.refuse(f"{self.point.value} has no hook: write a function hub_connectors with @hookimpl")
@@ -221,6 +241,14 @@ class _Loading:
             return self.refuse(reason, name)
         self.registry.connectors[name] = connector
         self.registry.origins[name] = (self.distribution, self.version)
+
+    def add_normalisers(self) -> None:
+        if not self.implementation("hub_normalisers"):
+            self.refuse(f"{self.point.value} has no hook: write a function hub_normalisers with @hookimpl")
+        for found in self.call("hub_normalisers", list | tuple, "a list of Normaliser objects"):
+            if not isinstance(found, Normaliser):
+                return self.refuse(f"its hub_normalisers returned {found!r}, which is not a Normaliser")
+            self.registry.normalisers.append(found)
 
     def add_emulator(self, name: Any, path: Any) -> None:
         if not isinstance(path, str) or not re.fullmatch(r"[\w.]+:\w+", path):

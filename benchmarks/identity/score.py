@@ -1,8 +1,9 @@
 """Pairwise precision, recall and F1 of clusters; the automatic recall; agreement of two clusterings."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import combinations
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,18 @@ def clusters(found: Sequence[Sequence[str]], truth: Mapping[str, str]) -> Figure
     made = _pairs(len(group) for group in found)
     true = Counter(truth.values())
     return Figures(both / made if made else 1.0, both / _pairs(true.values()), max(map(len, found)), max(true.values()))
+
+
+def false_joins(
+    found: Sequence[Sequence[str]], truth: Mapping[str, str], hazards: Mapping[str, Set[str]], names: Iterable[str]
+) -> dict[str, int]:
+    """By hazard: pairs of two entities in one cluster of which one record carries it (a pair may carry several)."""
+    wrong = Counter[str]()
+    for group in found:
+        for x, y in combinations(group, 2) if len({truth[r] for r in group}) > 1 else ():
+            if truth[x] != truth[y]:
+                wrong.update((hazards.get(x, frozenset()) | hazards.get(y, frozenset())) & set(names))
+    return {name: wrong[name] for name in names}
 
 
 def recall_at(scored: Iterable[tuple[float, bool]], true: int, precision: float) -> float:

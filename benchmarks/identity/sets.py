@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hub.identity.match.record import Record, prepare
@@ -17,11 +17,12 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Labelled:
-    """truth: record id -> entity. linked: pairs count only across the two tables (ids of each name one entity)."""
+    """truth: record id -> entity. hazards: record id -> what in it misleads, where the set says so."""
 
     name: str
     records: list[Record]
     truth: dict[str, str]
+    hazards: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 def folder() -> Path:
@@ -98,8 +99,8 @@ def restaurants() -> Labelled:
     return Labelled("Fodors-Zagats", records, truth)
 
 
-def generated(n: int) -> Labelled:
-    """`n` records of the generator (HUB_IDENTITY_GENERATOR: its path), scored on the people in it."""
+def generated(n: int, organizations: bool = False) -> Labelled:
+    """`n` records of the generator (HUB_IDENTITY_GENERATOR: its path), scored on the people in it; or the companies named."""
     columns = {
         "first_name": "first_name", "last_name": "last_name", "full_name": "display_name", "email": "email", "phone": "phone",
         "company": "company", "city": "city", "occupation": "title",
@@ -107,10 +108,18 @@ def generated(n: int) -> Labelled:
     command = [sys.executable, _setting("HUB_IDENTITY_GENERATOR"), "--records", str(n)]
     text = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout
     rows = list(csv.DictReader(io.StringIO(text)))
+    if organizations:
+        named = [r for r in rows if r["company"]]
+        return Labelled(
+            f"companies {n // 1000}k",
+            [prepare(r["rid"], {"company": r["company"], "city": r["city"]}, kind="organization") for r in named],
+            {r["rid"]: r["truth_org"] for r in named},
+        )
     return Labelled(
         f"generated {n // 1000}k",
         [_person(r, r["rid"], columns) for r in rows],
         {r["rid"]: r["truth_person"] or r["rid"] for r in rows},
+        {r["rid"]: frozenset(r["trap"].split("+")) for r in rows if r["trap"]},
     )
 
 

@@ -255,7 +255,7 @@ class Tombstone(_Struct, frozen=True):
 class Redirect(_Struct, frozen=True):
     """The vendor merged `external_id` into `into`; both histories belong to the survivor.
 
-    Give it with the survivor's own record: that is what names the party both belong to.
+    Give it with the survivor's own record, or with the absorbed one's, which is gone by that; both of the same stream.
     """
 
     external_id: str

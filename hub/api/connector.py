@@ -150,6 +150,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What we owe a destination: the wanted state of one object, under our stable external key.
 
     kind: which of `Manifest.pushes`. entity: None only for a delete. remote_id: "" when not known to exist.
+    links: what it is to be associated with; the same key may stand there more than once, with several ids.
+    unlinks: associations of ours that hold no longer; all others it has are left as they are.
     expected_version: the version our before-image was read at; a mismatch is a `Conflict`.
     """
 
@@ -159,11 +161,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     entity: Pushable | None = None
     remote_id: str = ""
     links: tuple[Link, ...] = ()
+    unlinks: tuple[Link, ...] = ()
     expected_version: str = ""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The destination's answer for one change. `before` is the object's state before we wrote, for undo."""
+    """The destination's answer for one change. `before` is the object's state before we wrote, for undo.
+
+    links, unlinked: associations that this change made and took away; not those that stood, or stood no more, before.
+    """
 
     key: str
     outcome: Literal["created", "updated", "unchanged", "deleted", "failed"]
@@ -171,6 +177,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     before: dict[str, Any] | None = None
     links: tuple[Link, ...] = ()
+    unlinked: tuple[Link, ...] = ()
     error: str = ""
 
 

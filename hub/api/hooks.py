@@ -6,6 +6,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from hub.api.connector import Connector
+    from hub.api.normaliser import Normaliser
 
 PROJECT = "interaction_hub"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -13,7 +14,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class Hooks:
-    """The hook specifications of entry-point group `interaction_hub`."""
+    """The hook specifications of entry-point groups `interaction_hub` and `interaction_hub.normalisers`."""
 
     @hookspec
     def hub_connectors(self) -> "list[type[Connector[Any]]]":
@@ -24,3 +25,8 @@ class Hooks:
     def hub_emulators(self) -> "dict[str, str]":
         """Connector name -> "module:class" of its emulator, loaded only when asked for."""
         return {}
+
+    @hookspec
+    def hub_normalisers(self) -> "list[Normaliser]":
+        """Normalisers this plugin brings; found by entry-point group `interaction_hub.normalisers`."""
+        return []

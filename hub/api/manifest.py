@@ -20,6 +20,8 @@ class Stream:
     census: what `Connector.census` can give independently of the change feed.
     cap: rows after which the vendor silently truncates one enumeration (0: none known).
     needs: scopes without which this stream is a declared gap.
+    merges: "silent" where a record merged into another just vanishes and the other does not name it; the hub then
+    takes one that vanishes for merged into the one left that lists all its addresses.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Stream:
     cap: int = 0
     needs: tuple[str, ...] = ()
     carries: Literal["interactions", "parties", "objects", "reference"] = "interactions"
+    ids: Literal["entity", "address"] = "entity"
+    merges: Literal["told", "silent"] = "told"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ OK, FAILED, USAGE, PARTLY, REAUTH, DRIFT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 GROUPS = (
     ("Set up", ("init", "check", "connect", "disconnect", "connectors", "demo")),
     ("Pull and look", ("import", "sync", "brief", "timeline", "fields", "explain", "report")),
+    ("Who is who", ("identity",)),
     ("Write to the tools", ("plan", "approve", "reject", "apply", "undo", "conflicts", "choose")),
     ("Keep healthy", ("serve", "health", "census", "quarantine", "replay")),
     ("Build connectors", ("connector", "emulate", "schema")),
@@ -36,6 +37,7 @@ COMMANDS = {
     "explain": ("explaining", "ID", "why an entry is there: sources, decisions, pushes"),
     "report": ("reporting", "summary", "the timeline in figures"),
     "fields": ("fields", "WHO", "a customer's fields and permissions, and who says so"),
+    "identity": ("identity", "VERB ...", "who is who and why; merge, split, undo, review"),
     "plan": ("pushing", "", "what should change at the system of record and elsewhere"),
     "approve": ("deciding", "[hold] ID", "let a plan, or what the brake holds, go on"),
     "reject": ("deciding", "[hold] ID", "drop a plan, or keep what the brake holds"),

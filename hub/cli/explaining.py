@@ -86,12 +86,17 @@ def _people(screen: Screen, e: dict[str, Any]) -> None:
         who = f"{name}  {clean(i['address'])}" if is_named else clean(i["address"])
         screen.ends(f"{role:<9} {who}", _SHARING.get(i["sharing"], i["sharing"]), "", 2)
         for d in i["decisions"]:
-            reasons = "; ".join(_reason(r) for r in d["reasons"]) or "no reasons noted"
-            screen.text(f"{d['verdict']} by {d['rule']} ({d['by']}): {reasons}", "dim", 12)
+            reasons = "; ".join(filter(None, (_reason(r) for r in d["reasons"]))) or "no reasons noted"
+            weight = "" if d["weight"] is None else f", {d['weight']:.1f} bits"
+            screen.text(f"{d['verdict']} by {d['rule']} ({d['by']}{weight}, act {d['act']}): {reasons}", "dim", 12)
 
 
 def _reason(reason: Any) -> str:
-    """A decision's reason as the hub noted it: a text, or {field, level, value}."""
+    """A decision's reason as the hub noted it: a text, {field, level, value}, or a line of the waterfall."""
+    if isinstance(reason, dict) and "weight" in reason:
+        return f"{clean(reason['field'])} {clean(reason['level'])} {reason['weight']:+.1f}"
+    if isinstance(reason, dict) and reason.get("field") == "without":
+        return ""  # `ihub identity why-same` tells what it would be without
     if isinstance(reason, dict) and "level" in reason:
         named = ", ".join(clean(reason[k]) for k in ("field", "value") if reason.get(k))
         return f"{clean(reason['level'])} ({named})" if named else clean(reason["level"])

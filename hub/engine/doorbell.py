@@ -166,7 +166,8 @@ async def _look(engine: Engine, run: StreamRun, one: Rung, row: dict[str, Any]) 
             result = await pull_stream(run, clock, since, brake, census=False)
         else:
             result.books = run.books
-            end_run(run, clock, result)
+            with run.store.write() as c:
+                end_run(c, run, clock, result)
         if result.status == st.HEALTHY:
             _done(engine, left)
             return result
@@ -180,7 +181,8 @@ async def _look(engine: Engine, run: StreamRun, one: Rung, row: dict[str, Any]) 
         result.status = st.WAITING if until else st.DEGRADED
         result.detail = str(exc) if isinstance(exc, HubError) else f"{type(exc).__name__} in the connector: {exc}"
         result.books = run.books
-        end_run(run, clock, result)
+        with run.store.write() as c:
+            end_run(c, run, clock, result)
     with engine.store.write() as c:
         is_again = inbox.postpone(c, one, left, clock.now(), until)
     what = "looking again later" if is_again else "left to the next poll"

@@ -9,7 +9,7 @@ import itertools
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from hub import identity, reconcile
 from hub import settings as config
 from hub import status as st
 from hub.api import AuthError, Clock, ConfigError, Connector, HubError, PermissionMatrix, Services, Transient
+from hub.engine.identities import Identities
 from hub.engine.page import StreamRun
 from hub.engine.pull import StreamResult, confirm_gone, end_run, pull_stream
 from hub.landing import Brake, CapturePolicy, held, resolve_hold
@@ -48,6 +49,19 @@ from hub.store import tables as t
 log = logging.getLogger("hub.engine")
 LEASE_TTL = timedelta(seconds=60)
 CHECK_EVERY = timedelta(days=1)
+
+# Asked several times in every sync, so put together once.
+_ROW = sa.select(t.connection).where(t.connection.c.name == sa.bindparam("wanted"))
+_PAUSED = sa.select(t.connection.c.is_paused).where(t.connection.c.name == sa.bindparam("wanted"))
+_STREAM = sa.select(t.stream.c.id).where(
+    t.stream.c.connection_id == sa.bindparam("of"), t.stream.c.name == sa.bindparam("wanted")
+)
+_OWN_ACCOUNTS = sa.select(t.connection.c.own_identities)
+_OWN_USERS = (
+    sa.select(t.identifier.c.value)
+    .join(t.party, t.party.c.id == t.identifier.c.party_id)
+    .where(t.party.c.kind == "own", t.identifier.c.scheme == "email")
+)
 
 
 @dataclass
@@ -102,12 +116,15 @@ class Engine:
         """Enabled connections, in the order of the configuration."""
         return [name for name, c in self.settings.connections.items() if c.enabled]
 
-    def connector(self, name: str) -> Connector[Any]:
-        """The connection's connector, built from its settings. Raises ConfigError naming field and file."""
+    def connector(self, name: str, row: Mapping[str, Any] | None = None) -> Connector[Any]:
+        """The connection's connector, built from its settings. Raises ConfigError naming field and file.
+
+        row: the connection's, where the caller has it.
+        """
         connection = self._configured(name)
         cls = self.registry.get(connection.connector)
         values = config.connector_settings(connection, cls.settings_model)
-        row = self._row(name)
+        row = row or self._row(name)
         services = Services(
             account=f"{connection.connector}:{row['account_id'] or name}", clock=self.clock,
             tokens=StoreTokens(self.store, self.secrets, name, self.clock), ledger=StoreLedger(self.store),
@@ -118,8 +135,7 @@ class Engine:
     def is_disconnected(self, name: str) -> bool:
         """Whether `ihub disconnect` has let it go, though its section is still there."""
         with self.store.read() as c:
-            paused = sa.select(t.connection.c.is_paused).where(t.connection.c.name == name)
-            return bool(c.execute(paused).scalar())
+            return bool(c.execute(_PAUSED, {"wanted": name}).scalar())
 
     def _configured(self, name: str) -> config.Connection:
         known = list(self.settings.connections)
@@ -132,7 +148,7 @@ class Engine:
     def _row(self, name: str) -> dict[str, Any]:
         """The connection's row, made on first sight."""
         with self.store.read() as c:
-            row = c.execute(sa.select(t.connection).where(t.connection.c.name == name)).mappings().first()
+            row = c.execute(_ROW, {"wanted": name}).mappings().first()
         if row is not None:
             return dict(row)
         with self.store.write() as c:
@@ -140,9 +156,8 @@ class Engine:
         return self._row(name)
 
     def _stream_row(self, connection_id: int, name: str) -> int:
-        where = (t.stream.c.connection_id == connection_id, t.stream.c.name == name)
         with self.store.read() as c:
-            found = c.execute(sa.select(t.stream.c.id).where(*where)).scalar()
+            found = c.execute(_STREAM, {"of": connection_id, "wanted": name}).scalar()
         if found is not None:
             return int(found)
         with self.store.write() as c:
@@ -153,12 +168,8 @@ class Engine:
         """Us: the configuration, the accounts' send-as addresses, and the people the tools call their own users."""
         s = self.settings.own
         with self.store.read() as c:
-            listed = c.execute(sa.select(t.connection.c.own_identities)).scalars().all()
-            users = c.execute(
-                sa.select(t.identifier.c.value)
-                .join(t.party, t.party.c.id == t.identifier.c.party_id)
-                .where(t.party.c.kind == "own", t.identifier.c.scheme == "email")
-            ).scalars()
+            listed = c.execute(_OWN_ACCOUNTS).scalars().all()
+            users = c.execute(_OWN_USERS).scalars()
             addresses = {a.lower() for text in listed for a in json.loads(text)} | set(users)
         known = Own(frozenset(s.domains), frozenset(s.addresses), frozenset(s.lists))
         return known.plus(frozenset(a for a in addresses if known.side(a) == "external"))
@@ -178,7 +189,18 @@ class Engine:
             own=own, free_domains=identity.free_domains() | frozenset(s.free_domains_extra),
             role_localparts=identity.role_localparts() | frozenset(s.role_localparts_extra), strip_plus=s.strip_plus,
             gmail_dots=s.gmail_dots, default_region=s.default_region,
+            address_ids=frozenset(
+                f"{connector.manifest.name}:{stream.name}"
+                for connector in self.registry.connectors.values()
+                for stream in connector.manifest.streams
+                if stream.ids == "address"
+            ),
         )  # fmt: skip
+
+    @property
+    def identities(self) -> Identities:
+        """Acts on who is who, for every door."""
+        return Identities(self)
 
     # --- one connection -----------------------------------------------------------------------------------------
 
@@ -240,7 +262,7 @@ class Engine:
             except HubError as exc:
                 log.warning("%s: check failed, going on: %s", name, exc)
             row = self._row(name)
-        connector = self.connector(name)
+        connector = self.connector(name, row)
         settings = self.settings.connections[name]
         brake = Brake(self.settings.system_of_record.brake_percent, self.settings.system_of_record.brake_count)
         known = [s.name for s in connector.manifest.streams]
@@ -370,7 +392,8 @@ class Engine:
                 removed = await confirm_gone(run, self.clock, missing)
             finally:
                 await connector.aclose()
-            end_run(run, self.clock, StreamResult(other.stream, st.HEALTHY, books=run.books))
+            with self.store.write() as c:
+                end_run(c, run, self.clock, StreamResult(other.stream, st.HEALTHY, books=run.books))
             return removed
 
     # --- leases and schedules -----------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ class Eraser:
         """Names, companies and owners as the remaining records give them."""
         self._tell_homes(c, observed, now)
         reconcile.follow(c, moved, now)
-        former = identity.unsay(c, sorted(touched), now)
+        former = identity.unsay(c, sorted(touched), self._engine.rules(self._engine.own()), now)
         renamed = {"values": sorted(former)}
         outbox.strip(c, c.execute(sa.select(t.party.c.public_id).where(among(t.party.c.id)), renamed).scalars())
         reconcile.stale(c, former, now)
@@ -306,7 +306,9 @@ class Eraser:
                 return
 
     def _drop_orphans(self, c: Connection, *, after: int, keep: set[str]) -> int:
-        went, losers = identity.drop_orphans(c, after, after + SWEEP, keep)
+        rules, now = self._engine.rules(self._engine.own()), self._now()
+        went, losers, moved = identity.drop_orphans(c, after, after + SWEEP, keep, rules, now)
+        reconcile.follow(c, moved, now)
         outbox.strip(c, losers.values())
         self._tell_homes(c, set(losers), self._now())
         return went

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from hub.store import micros
 from hub.store.tables import issue
@@ -38,15 +39,19 @@ def close(run: "StreamRun", now: datetime, cause: str) -> None:
             c.execute(sa.update(issue).where(*_same(run.connection_id, stream_id, cause)).values(closed_at=micros(now)))
 
 
-def close_all(run: "StreamRun", now: datetime, *, keep: str) -> None:
+_CLOSE_ALL = (
+    sa.update(issue)
+    .where(
+        issue.c.connection_id == sa.bindparam("of"), issue.c.closed_at.is_(None), issue.c.cause != sa.bindparam("keep"),
+        sa.or_(issue.c.stream_id == sa.bindparam("stream"), issue.c.stream_id.is_(None)),
+    )
+    .values(closed_at=sa.bindparam("now"))
+)  # fmt: skip
+
+
+def close_all(c: Connection, run: "StreamRun", now: datetime, *, keep: str) -> None:
     """The stream is healthy: nothing of it stays open, nor of the connection as a whole, but the cause `keep`."""
-    mine = sa.or_(issue.c.stream_id == run.stream_id, issue.c.stream_id.is_(None))
-    is_open = (issue.c.connection_id == run.connection_id, mine, issue.c.closed_at.is_(None), issue.c.cause != keep)
-    with run.store.read() as c:
-        if c.execute(sa.select(issue.c.id).where(*is_open).limit(1)).scalar() is None:
-            return
-    with run.store.write() as c:
-        c.execute(sa.update(issue).where(*is_open).values(closed_at=micros(now)))
+    c.execute(_CLOSE_ALL, {"of": run.connection_id, "stream": run.stream_id, "keep": keep, "now": micros(now)})
 
 
 def _same(connection_id: int, stream_id: int | None, cause: str) -> list[sa.ColumnElement[bool]]:

@@ -1,7 +1,7 @@
 """One page through every room, in one transaction: landing, identity, reconcile, books and cursor together."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -33,6 +33,7 @@ from hub.api import (
     Tombstone,
     Unmapped,
 )  # fmt: skip
+from hub.engine import redirects
 from hub.landing import Books, CapturePolicy, Disposition, Held, Landing
 from hub.store import Store, change, chunks, digest, micros, put, renew, unpack
 from hub.store import tables as t
@@ -85,6 +86,7 @@ class _Work:
     items: list[Item] = field(default_factory=list)
     consents: list[Consent] = field(default_factory=list)
     redirects: list[Redirect] = field(default_factory=list)
+    into: str = ""  # the record this one was merged into at its source
     is_tombstone: bool = False
     is_metadata_only: bool = False
     is_blocked: bool = False
@@ -205,6 +207,9 @@ def _sort(run: StreamRun, work: _Work, entity: Entity) -> None:
         row.disposition, row.rule, row.body = "deleted", "at source", None
     elif isinstance(entity, Redirect):
         work.redirects.append(entity)
+        if entity.external_id == work.raw.external_id:
+            work.into = row.redirect_to = entity.into
+            row.disposition, row.rule, row.body = "deleted", redirects.MERGED, None
     elif isinstance(entity, Unmapped):
         row.disposition, row.rule, row.body = "excluded", entity.reason[:64], None
     elif isinstance(entity, Consent):
@@ -244,6 +249,7 @@ def _drop_blocked(run: StreamRun, work: list[_Work]) -> None:
 def _store(
     run: StreamRun, c: Connection, work: list[_Work], known: dict[str, Held], books: Books, now: datetime
 ) -> None:
+    work = _ending(run, c, work)
     ids = landing.land(c, run.stream_id, [w.row for w in work], known, run.sweep, micros(now))
     leaving = [
         ids[w.raw.external_id]
@@ -257,10 +263,13 @@ def _store(
     ]
     _leave(run, c, leaving, now)
     for w in work:
-        if w.is_tombstone:
-            landing.mark_gone(c, [ids[w.raw.external_id]], "at source", micros(now))
+        if w.is_tombstone or w.into:
+            rule = redirects.MERGED if w.into else "at source"
+            landing.mark_gone(c, [ids[w.raw.external_id]], rule, micros(now))
     final: dict[int, tuple[Disposition, str]] = {}
-    _parties(run, c, [(ids[w.raw.external_id], w) for w in work if w.parties], final, now)
+    people = [(ids[w.raw.external_id], w) for w in work if w.parties]
+    returned = [ids[ext] for ext, held in known.items() if held.is_gone and ext in ids]
+    _parties(run, c, [*people, *_survivors(run, c, work)], final, now, returned)
     _interactions(run, c, [(ids[w.raw.external_id], w) for w in work if w.interaction], final, now)
     _items(run, c, [(ids[w.raw.external_id], w) for w in work if w.items], now)
     saying = [w for w in work if w.consents or (w.raw.external_id in known and w.row.disposition != "failed")]
@@ -268,7 +277,8 @@ def _store(
     changed = []
     for w in work:
         rid = ids[w.raw.external_id]
-        disposition, rule = final.get(rid, (w.row.disposition, w.row.rule))
+        standing = (w.row.disposition, w.row.rule)
+        disposition, rule = standing if w.into else final.get(rid, standing)
         books.enter(disposition, rule)
         if disposition != w.row.disposition and disposition != "unchanged":
             changed.append({"id": rid, "disposition": disposition, "rule": rule})
@@ -281,22 +291,59 @@ def _parties(
     work: list[tuple[int, _Work]],
     final: dict[int, tuple[Disposition, str]],
     now: datetime,
+    returned: Collection[int] = (),
 ) -> None:
     if not work:
         return
+    pointed = redirects.absorbed(c, run.stream_id, [w.raw.external_id for _, w in work])
+    for _, w in work:
+        into = w.raw.external_id
+        w.redirects += [Redirect(external_id=x, into=into) for x in pointed.get(into, ())]
     records = [(rid, _whole(run, _with_absorbed(e, w.redirects))) for rid, w in work for e in w.parties]
-    _, moved, echoes = identity.observe(c, records, run.rules, now)
+    fresh = redirects.unheard(c, run.connection_id, [rid for rid, _ in records])
+    stands_for, moved, echoes = identity.observe(c, records, run.rules, now, returned)
     for rid in echoes:
         final[rid] = ("duplicate", "echo")
-    if moved:
-        reconcile.follow(c, [m.loser for m in moved] + [m.winner for m in moved], now)
-    absorbed = [r for _, w in work for r in w.redirects]
+    followed = {m.loser for m in moved} | {m.winner for m in moved}
+    followed |= {stands_for[rid] for rid in fresh - echoes}
+    if followed:
+        reconcile.follow(c, followed, now)
+    absorbed = {r.external_id: r.into for _, w in work for r in w.redirects if r.into == w.raw.external_id}
+    absorbed = {ext: into for ext, into in absorbed.items() if ext not in {x for of in pointed.values() for x in of}}
     if absorbed:
-        gone = landing.held(c, run.stream_id, [r.external_id for r in absorbed])
-        landing.mark_gone(c, [h.id for h in gone.values() if not h.is_gone], "merged at source", micros(now))
-        for r in absorbed:
-            where = (t.record.c.stream_id == run.stream_id, t.record.c.external_id == r.external_id)
-            c.execute(sa.update(t.record).where(*where).values(redirect_to=r.into))
+        gone = landing.held(c, run.stream_id, sorted(absorbed))
+        landing.mark_gone(c, [h.id for h in gone.values() if not h.is_gone], redirects.MERGED, micros(now))
+        redirects.point(c, run.stream_id, absorbed)
+
+
+def _ending(run: StreamRun, c: Connection, work: list[_Work]) -> list[_Work]:
+    """Records whose word on what was merged into what leads nowhere fail, and stay as they were read before."""
+    page = {w.raw.external_id: "" for w in work}
+    kept: list[_Work] = []
+    for w in work:
+        ways = [redirects.path(c, run.stream_id, told, page) for told in w.redirects]
+        if endless := next(filter(redirects.has_no_end, ways), None):
+            way = " -> ".join(endless[:8])
+            for other in kept:
+                other.redirects = [r for r in other.redirects if r.external_id != w.raw.external_id]
+            kept.append(_failed(run, w, f"merged at source in a circle, so that nobody is left: {way}"))
+        else:
+            page |= {told.external_id: told.into for told in w.redirects}
+            kept.append(w)
+    return kept
+
+
+def _survivors(run: StreamRun, c: Connection, work: list[_Work]) -> list[tuple[int, _Work]]:
+    """Held records that stand for absorbed ones from now on, read again where they do not arrive with this page."""
+    page = {w.raw.external_id: w.into for w in work}
+    last = {redirects.path(c, run.stream_id, r, page)[-1] for w in work if w.into for r in w.redirects}
+    return _read_again(run, c, last - {w.raw.external_id for w in work if w.parties and not w.into})
+
+
+def _read_again(run: StreamRun, c: Connection, external_ids: Iterable[str]) -> list[tuple[int, _Work]]:
+    held = redirects.raws(c, run.stream_id, external_ids) if external_ids else []
+    again = [(rid, _map(run, raw, b"", b"", "updated")) for rid, raw in held]
+    return [(rid, w) for rid, w in again if w.parties]
 
 
 def _whole(run: StreamRun, entity: Person | Organization) -> Person | Organization:
@@ -429,8 +476,15 @@ def _leave(run: StreamRun, c: Connection, record_ids: Sequence[int], now: dateti
 
 def delete(run: StreamRun, c: Connection, record_ids: Sequence[int], rule: str, now: datetime) -> None:
     """Records whose source is gone for good: off the timeline, raw form dropped, the row kept as memory."""
+    is_silent = run.connector.manifest.stream(run.stream).merges == "silent"
+    taken = redirects.recognised(c, run.stream_id, record_ids) if is_silent else {}
     _leave(run, c, record_ids, now)
     landing.mark_gone(c, record_ids, rule, micros(now))
+    if taken:
+        landing.mark_gone(c, list(taken), redirects.MERGED, micros(now))
+        named = c.execute(sa.select(t.record.c.external_id, t.record.c.id).where(t.record.c.id.in_(list(taken))))
+        redirects.point(c, run.stream_id, {ext: taken[rid] for ext, rid in named})
+        _parties(run, c, _read_again(run, c, set(taken.values())), {}, now)
 
 
 def _named(run: StreamRun, c: Connection, page: Page, books: Books, now: datetime) -> None:

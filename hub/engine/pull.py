@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from hub import landing
 from hub import status as st
@@ -337,26 +338,29 @@ def finish(run: StreamRun, clock: Clock, result: StreamResult) -> None:
     values: dict[str, Any] = {"status": result.status, "detail": result.detail[:2000], "last_try_at": micros(now)}
     if result.status == st.HEALTHY:
         values |= {"last_good_at": micros(now), "waiting_until": None}
-        issues.close_all(run, now, keep="census gap")
     with run.store.write() as c:
+        if result.status == st.HEALTHY:
+            issues.close_all(c, run, now, keep="census gap")
         c.execute(sa.update(t.stream).where(t.stream.c.id == run.stream_id).values(**values))
-    end_run(run, clock, result)
+        end_run(c, run, clock, result)
 
 
-def end_run(run: StreamRun, clock: Clock, result: StreamResult) -> None:
+def end_run(c: Connection, run: StreamRun, clock: Clock, result: StreamResult) -> None:
     """Close the run's own row; says nothing about the stream."""
     ended = {
         "ended_at": micros(clock.now()), "status": result.status, "seen": run.books.seen,
         "error": "" if result.status == st.HEALTHY else result.detail, "books": _json(run.books.to_dict()),
         "requests": run.connector.http.requests, "units": run.connector.http.budget.spent,
     }  # fmt: skip
-    with run.store.write() as c:
-        c.execute(sa.update(t.run).where(t.run.c.id == run.run_id).values(**ended))
+    c.execute(sa.update(t.run).where(t.run.c.id == run.run_id).values(**ended))
+
+
+_ROW = sa.select(t.stream).where(t.stream.c.id == sa.bindparam("wanted"))
 
 
 def _row(run: StreamRun) -> dict[str, Any]:
     with run.store.read() as c:
-        return dict(c.execute(sa.select(t.stream).where(t.stream.c.id == run.stream_id)).mappings().one())
+        return dict(c.execute(_ROW, {"wanted": run.stream_id}).mappings().one())
 
 
 def _save(run: StreamRun, clock: Clock, values: dict[str, Any]) -> None:

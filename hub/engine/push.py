@@ -211,7 +211,7 @@ def destination_of(engine: Engine, plan_id: int) -> str:
 async def _run(engine: Engine, plan_id: int, step: Any, progress: Callable[[int, int], None] | None) -> PushResult:
     name = destination_of(engine, plan_id)
     row = engine._row(name)
-    connector = engine.connector(name)
+    connector = engine.connector(name, row)
     run_row = {"connection_id": row["id"], "kind": "push", "started_at": micros(engine.clock.now())}
     result = PushResult(plan_id, st.HEALTHY, st.OK)
     try:

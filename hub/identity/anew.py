@@ -11,17 +11,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.identity import phones
-from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, Index, Rules
+from hub.identity import linker, phones
+from hub.identity.decisions import note
+from hub.identity.derive import Derived, join_whole
+from hub.identity.evidence import JOINING, ONE_RECORD
+from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, Rules, rehome
+from hub.identity.refresh import best_of_mails, best_of_records, homes_by_address
+from hub.identity.said import of_mail
 from hub.store import among, change, chunks, micros, short_id
 from hub.store import tables as t
 
 i, p = t.identifier.c, t.party.c
 
 _PARTIES = sa.select(p.id, p.name, p.name_rank, p.kind, p.organization_id).where(among(p.id))
-_RECORDS_SAY = sa.select(t.statement.c.party_id, t.statement.c.value).where(
-    among(t.statement.c.party_id), t.statement.c.field == "name"
-)
 _MAILS_SAY = (
     sa.select(i.party_id, t.participation.c.name)
     .join(t.identifier, i.id == t.participation.c.identifier_id)
@@ -42,55 +44,96 @@ _ADDRESSES = (
 )
 
 
-def unsay(c: Connection, party_ids: Sequence[int], now: datetime) -> dict[int, str]:
+def unsay(c: Connection, party_ids: Sequence[int], rules: Rules, now: datetime) -> dict[int, str]:
     """Names that no record and no message gives any more go; returns the former names of those parties."""
+    _uncall(c, party_ids, rules, now)
     found: dict[int, Any] = {r.id: r for r in c.execute(_PARTIES, {"values": list(party_ids)})}
-    best: dict[int, tuple[bool, str]] = {}
-    for pid, value in c.execute(_RECORDS_SAY, {"values": list(found)}):
-        name = " ".join(value.split())[:512]
-        if name and "@" not in name:
-            best[pid] = max(best.get(pid, (False, "")), (" " in name, name))
+    best = best_of_records(c, list(found))
     kept: set[int] = set(c.execute(_STILL_SAID, {"values": list(found)}).scalars())
     unsaid = [pid for pid, r in found.items() if r.name and pid not in best and pid not in kept]
-    fuller: dict[int, tuple[bool, int, str]] = {}
-    for pid, given in c.execute(_MAILS_SAY, {"values": unsaid}) if unsaid else ():
-        name = " ".join(given.split())
-        if "@" not in name:
-            fuller[pid] = max(fuller.get(pid, (False, 0, "")), (" " in name, len(name), name))
+    fuller = best_of_mails(c, unsaid)
     rows: list[dict[str, Any]] = [
-        {"id": pid, "name": name, "name_rank": NAME_FROM_RECORD} for pid, (_, name) in best.items()
+        {"id": pid, "name": name, "name_rank": NAME_FROM_RECORD} for pid, name in best.items()
     ]
-    for pid in unsaid:
-        name = fuller[pid][2] if pid in fuller else ""
-        rows.append({"id": pid, "name": name, "name_rank": NAME_FROM_MAIL if name else 0})
+    rows += [
+        {"id": pid, "name": fuller.get(pid, ""), "name_rank": NAME_FROM_MAIL if pid in fuller else 0} for pid in unsaid
+    ]
     rows = [r for r in rows if found[r["id"]].name != r["name"]]
     change(c, t.party, [{**r, "changed_at": micros(now)} for r in rows])
     return {r["id"]: found[r["id"]].name for r in rows}
 
 
+_CALLED = (
+    sa.select(i.id, i.value, t.participation.c.name)
+    .join(t.node, t.node.c.identifier_id == i.id)
+    .outerjoin(t.participation, t.participation.c.identifier_id == i.id)
+    .where(among(i.party_id), i.sharing == "personal")
+    .distinct()
+)
+
+
+def _uncall(c: Connection, party_ids: Sequence[int], rules: Rules, now: datetime) -> None:
+    """Addresses are compared by what the remaining mail calls them."""
+    called: dict[int, tuple[str, set[str]]] = {}
+    for ident, address, name in c.execute(_CALLED, {"values": list(party_ids)}):
+        called.setdefault(ident, (address, set()))[1].add(name or "")
+    linker.forget(c, called)
+    for turn in range(max((len(names) for _, names in called.values()), default=0)):
+        some = {n: (address, sorted(names)[turn]) for n, (address, names) in called.items() if turn < len(names)}
+        told = {n: (address, name) for n, (address, name) in some.items() if name}
+        linker.remember(c, of_mail(c, told, rules, micros(now)))
+
+
 def leave_home(c: Connection, party_ids: Sequence[int], rules: Rules, now: datetime) -> None:
     """Owner and company as the addresses alone give them: what the remaining records say comes on top."""
-    index = Index(c, rules, frozenset(), now)
-    hosts: dict[int, str] = {}
-    for pid, address in c.execute(_ADDRESSES, {"values": list(party_ids)}).all():
-        hosts.setdefault(pid, address.rpartition("@")[2])
-    index.load(index.domains_of(("email", f"@{host}") for host in hosts.values()))
-    homes = {pid: index.organization(host) for pid, host in hosts.items()}
-    index.flush()
+    addresses = c.execute(_ADDRESSES, {"values": list(party_ids)}).tuples().all()
+    homes = homes_by_address(c, addresses, rules, now)
     rows = []
     for r in c.execute(_PARTIES, {"values": list(party_ids)}).all():
         home = homes.get(r.id) if r.kind in {"person", "mailbox"} else None
-        rows.append({"id": r.id, "organization_id": home.id if home else None, "owner_identifier_id": None})
+        rows.append({"id": r.id, "organization_id": home, "owner_identifier_id": None})
     change(c, t.party, rows)
 
 
 def unlist(c: Connection, record_ids: Collection[int], now: datetime) -> set[int]:
     """Drop what these records showed; returns the parties that won or lost a telephone number by it."""
+    _keep_joined(c, record_ids, now)
     numbers = phones.forget(c, {rid: set() for rid in record_ids})
     values = {"values": list(record_ids)}
     c.execute(sa.delete(t.observation).where(among(t.observation.c.record_id)), values)
     c.execute(sa.delete(t.statement).where(among(t.statement.c.record_id)), values)
     return phones.settle(c, numbers, micros(now)) if numbers else set()
+
+
+_SHOWN = (
+    sa.select(t.observation.c.record_id, i.id, i.sharing, i.party_id)
+    .join(t.identifier, i.id == t.observation.c.identifier_id)
+    .where(among(t.observation.c.record_id), i.sharing.in_(sorted(JOINING)))
+    .order_by(t.observation.c.record_id, i.id)
+)
+
+
+_SAID_SAME = sa.select(t.decision.c.left_identifier_id, t.decision.c.right_identifier_id).where(
+    among(t.decision.c.left_identifier_id), t.decision.c.verdict == "same", t.decision.c.revoked_at.is_(None)
+)
+
+
+def _keep_joined(c: Connection, record_ids: Collection[int], now: datetime) -> None:
+    """That two addresses are one person's stays decided when the record that said so is gone; what it said of him is not."""
+    shown: dict[int, list[Any]] = {}
+    for r in c.execute(_SHOWN, {"values": list(record_ids)}):
+        shown.setdefault(r.record_id, []).append(r)
+    said = set(c.execute(_SAID_SAME, {"values": sorted({r.id for rows in shown.values() for r in rows})}).tuples())
+    for rows in shown.values():
+        addresses = [r for r in rows if r.sharing != "id"]
+        for r in addresses[1:]:
+            pair = (addresses[0].id, r.id)
+            if r.party_id == addresses[0].party_id and pair not in said and pair[::-1] not in said:
+                note(c, [{
+                    "left_identifier_id": addresses[0].id, "right_identifier_id": r.id, "verdict": "same",
+                    "kind": "rule", "rule": ONE_RECORD, "reasons": _BLURRED, "actor": "hub",
+                }], now)  # fmt: skip
+    linker.forget(c, {r.id for rows in shown.values() for r in rows if r.sharing == "id"})
 
 
 # --- what nothing points at -----------------------------------------------------------------------------------------
@@ -114,10 +157,12 @@ _ORPHANS = sa.select(i.id, i.scheme, i.value, i.match_value, i.party_id).where(
 )  # fmt: skip
 
 
-def drop_orphans(c: Connection, after: int, last: int, keep: Collection[str]) -> tuple[int, dict[int, str]]:
+def drop_orphans(
+    c: Connection, after: int, last: int, keep: Collection[str], rules: Rules, now: datetime
+) -> tuple[int, dict[int, str], set[int]]:
     """Delete the identifiers with ids above `after` up to `last` that nothing points at.
 
-    Returns how many, and the parties that had them: id -> public id as it was.
+    Returns how many; the parties that had them: id -> public id as it was; and those whose members are another's now.
 
     keep: addresses that stand for somebody without any record. A party that loses the identifier its public id was made
     of gets one made of another: the first would come back to somebody else.
@@ -128,7 +173,10 @@ def drop_orphans(c: Connection, after: int, last: int, keep: Collection[str]) ->
     for part in chunks([r.id for r in found]):
         d = t.decision.c
         c.execute(sa.delete(t.decision).where(sa.or_(d.left_identifier_id.in_(part), d.right_identifier_id.in_(part))))
+        linker.forget(c, part)
         c.execute(sa.delete(t.identifier).where(i.id.in_(part)))
+    moved = _leave_for_older(c, set(losers), rules, now)
+    rehome(c, theirs["values"])
     made = {
         short_id("p", kind, r.scheme, value): r.party_id
         for r in found
@@ -138,7 +186,24 @@ def drop_orphans(c: Connection, after: int, last: int, keep: Collection[str]) ->
     for part in chunks(sorted(made)):
         for pid, public_id in c.execute(sa.select(p.id, p.public_id).where(p.public_id.in_(part))).all():
             _rename_key(c, pid, public_id)
-    return len(found), losers
+    return len(found), losers, moved
+
+
+_OTHER_HOMES = (
+    sa.select(i.party_id, sa.func.min(i.home_id))
+    .where(
+        among(i.party_id), i.home_id.is_not(None), i.party_id.not_in(sa.select(i.home_id).where(i.home_id.is_not(None)))
+    )
+    .group_by(i.party_id)
+)
+
+
+def _leave_for_older(c: Connection, party_ids: set[int], rules: Rules, now: datetime) -> set[int]:
+    """Parties that lost what they were made for, and have members that were parties themselves, are the oldest of those."""
+    found = dict(c.execute(_OTHER_HOMES, {"values": sorted(party_ids)}).tuples().all())
+    out = Derived()
+    join_whole(c, found, out, rules, now)
+    return out.parties
 
 
 def _rename_key(c: Connection, party_id: int, public_id: str) -> None:
@@ -158,6 +223,7 @@ _EMPTY = sa.select(p.id, p.public_id).where(
         sa.not_(sa.exists().where(table.c.party_id == p.id))
         for table in (t.identifier, t.observation, t.statement, t.link)
     ),
+    sa.not_(sa.exists().where(i.home_id == p.id)),
     sa.not_(sa.exists().where(_member.c.organization_id == p.id)),
 )
 
@@ -172,9 +238,20 @@ def drop_empty(c: Connection, size: int) -> list[str]:
     return [public_id for _, public_id in gone]
 
 
+_BLURRED = [{"field": "record", "level": "one record listed both", "value": "(erased)"}]
+_VALUES = ("left", "right", "value")
+
+
 def blur_decisions(c: Connection, identifier_ids: Iterable[int]) -> None:
-    """Decisions about these identifiers stand, without naming the record that gave the reason."""
-    reasons = json.dumps([{"field": "record", "level": "one record listed both", "value": "(erased)"}])
+    """Decisions about these identifiers stand, without naming the record that gave the reason, or what it said."""
     for part in chunks(sorted(set(identifier_ids))):
         mine = sa.or_(t.decision.c.left_identifier_id.in_(part), t.decision.c.right_identifier_id.in_(part))
-        c.execute(sa.update(t.decision).where(mine, t.decision.c.rule == "one-record").values(reasons=reasons))
+        for ident, kind, rule, told in c.execute(
+            sa.select(t.decision.c.id, t.decision.c.kind, t.decision.c.rule, t.decision.c.reasons).where(mine)
+        ).all():
+            reasons = json.loads(told)
+            if kind == "rule" and rule == ONE_RECORD:
+                reasons = _BLURRED
+            elif kind != "human":
+                reasons = [{k: "(erased)" if k in _VALUES and v else v for k, v in r.items()} for r in reasons]
+            change(c, t.decision, [{"id": ident, "reasons": json.dumps(reasons)}])

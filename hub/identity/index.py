@@ -12,11 +12,16 @@ from hub.api import Identifier
 from hub.identity import normal, phones
 from hub.own import Own, is_list, is_no_reply
 from hub.store import add_ids, among, change, micros, short_id
-from hub.store.tables import identifier, party
+from hub.store.tables import identifier, observation, party
 
 PERSONAL = "personal"
 MATCHED = frozenset({PERSONAL, "id", "domain", *phones.CLASSES})  # found by their match keys, not only as written
 NAME_FROM_MAIL, NAME_FROM_RECORD = 1, 3
+# Where anybody has a page: what is named as a company's web site says nothing about whose it is.
+PAGE_HOSTS = frozenset({
+    "facebook.com", "instagram.com", "linkedin.com", "linktr.ee", "twitter.com", "x.com", "youtube.com", "tiktok.com",
+    "pinterest.com", "goo.gl", "bit.ly",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,13 @@ class Rules:
     strip_plus: bool = True
     gmail_dots: bool = True
     default_region: str = ""  # of telephone numbers that do not say their country: two letters, "" for none
+    address_ids: frozenset[str] = frozenset()  # schemes of tools' ids of which one entity may have several
+    most_addresses: int = 10  # of one party; what evidence would add above is asked
+    most_records: int = 100
+
+    def names_one(self, scheme: str) -> bool:
+        """Whether two ids of this scheme are two entities, unless their tool or a person says otherwise."""
+        return ":" in scheme and scheme not in self.address_ids
 
 
 @dataclass(slots=True, eq=False)
@@ -42,11 +54,7 @@ class PartyRow:
     organization_id: int | None = None
     owner_identifier_id: int | None = None
     is_changed: bool = False
-    into: "PartyRow | None" = None
-
-    def final(self) -> "PartyRow":
-        """The party that stands for this one after all joins."""
-        return self if self.into is None else self.into.final()
+    is_homeless: bool = False  # new, and nothing was made its home yet
 
     def rename(self, name: str, rank: int) -> None:
         """Take the better name: the higher rank, then the fuller one, then the alphabet (never the arrival order)."""
@@ -67,6 +75,9 @@ class IdentifierRow:
     sharing: str
     party: PartyRow
     is_changed: bool = False
+    home_id: int | None = None
+    is_home: bool = False  # its party was made for it
+    is_contested: bool = False  # a domain that records of several organizations name
 
 
 Key = tuple[str, str]
@@ -75,7 +86,7 @@ Key = tuple[str, str]
 _ROWS = (
     sa.select(
         identifier.c.id, identifier.c.scheme, identifier.c.value, identifier.c.match_value, identifier.c.sharing,
-        party.c.id, party.c.public_id, party.c.kind, party.c.name, party.c.name_rank, party.c.organization_id,
+        identifier.c.home_id, party.c.id, party.c.public_id, party.c.kind, party.c.name, party.c.name_rank, party.c.organization_id,
         party.c.owner_identifier_id,
     )
     .join(party, party.c.id == identifier.c.party_id)
@@ -83,6 +94,12 @@ _ROWS = (
     .order_by(identifier.c.id)
 )  # fmt: skip
 _STORED = _ROWS.where(among(identifier.c.match_value))
+_CONTESTED = (
+    sa.select(identifier.c.value)
+    .join(observation, observation.c.identifier_id == identifier.c.id)
+    .where(identifier.c.scheme == "domain", among(identifier.c.value), observation.c.party_id != identifier.c.party_id)
+    .distinct()
+)
 _STORED_AS_WRITTEN = _ROWS.where(among(identifier.c.value))
 
 
@@ -121,17 +138,23 @@ class Index:
                 wanted.setdefault(scheme, set()).add(value)
         for scheme, values in wanted.items():
             self._read(_STORED, scheme, {self._match(scheme, v) for v in values})
+            if scheme == "domain" and (known := {v for v in values if (scheme, v) in self._rows}):
+                self._contest(known)
             if scheme == "phone" and (unread := {v for v in values if (scheme, v) not in self._rows}):
                 self._read(_STORED_AS_WRITTEN, scheme, unread)  # its key may be of another region's time
 
+    def _contest(self, domains: set[str]) -> None:
+        for value in self._c.execute(_CONTESTED, {"values": sorted(domains)}).scalars():
+            self._rows["domain", value].is_contested = True
+
     def _read(self, statement: sa.Select[Any], scheme: str, values: set[str]) -> None:
         for row in self._c.execute(statement, {"scheme": scheme, "values": sorted(values)}):
-            ident_id, scheme, value, match, sharing, party_id, public, kind, name, rank, org_id, owner_id = row
+            ident_id, scheme, value, match, sharing, home_id, party_id, public, kind, name, rank, org_id, owner_id = row
             who = self._parties.get(party_id)
             if who is None:
                 who = PartyRow(party_id, public, kind, name, rank, None, org_id, owner_id)
                 self._parties[party_id] = who
-            self._remember(IdentifierRow(ident_id, scheme, value, match, sharing, who))
+            self._remember(IdentifierRow(ident_id, scheme, value, match, sharing, who, home_id=home_id))
 
     def _remember(self, row: IdentifierRow) -> None:
         self._rows.setdefault((row.scheme, row.value), row)
@@ -155,20 +178,30 @@ class Index:
 
     def _judge(self, scheme: str, value: str) -> str:
         if scheme == "domain":
-            return "domain"
+            return "domain" if self._is_a_companys(value) else "free_domain"
         if scheme == "phone":
             return phones.KNOWN if phones.match(value, self._rules.default_region)[1] else phones.AMBIGUOUS
         if scheme != "email":
             return "id"
         if value in self._lists or is_list(value):
             return "list"
-        if is_no_reply(value):
-            return "no_reply"
+        before, _, host = value.rpartition("@")
+        if not before or not (host.startswith("[") or normal.host(host)) or is_no_reply(value):
+            return "no_reply"  # nobody's, or no address at all
         local = value.partition("@")[0].partition("+")[0]
         side = self._rules.own.side(value)
         if local in self._rules.role_localparts:
             return "own_role" if side == "own" else "role"
         return "own" if side == "own" else PERSONAL
+
+    def _is_a_companys(self, domain: str) -> bool:
+        """False for domains that many companies name as theirs: where mail or pages are free, and our own."""
+        return not (
+            domain in self._rules.free_domains
+            or normal.is_among(domain, PAGE_HOSTS)
+            or normal.is_among(domain, normal.disposable_domains())
+            or self._rules.own.has_domain(domain)
+        )
 
     def find(self, key: Key) -> IdentifierRow | None:
         """The identifier, or the one that matches it; None when both are unknown."""
@@ -182,11 +215,23 @@ class Index:
         row = self._rows.get(key)
         if row is None:
             match = self._match(*key)
-            like = self._by_match.get((key[0], match)) if key[0] == "phone" else None
-            row = IdentifierRow(None, key[0], key[1], match, like.sharing if like else self.sharing(*key), who)
+            like = self._by_match.get((key[0], match)) if key[0] in {"phone", "email"} else None
+            is_like = like is not None and (key[0] == "phone" or like.sharing == phones.SHARED)
+            row = IdentifierRow(
+                None, key[0], key[1], match, like.sharing if like and is_like else self.sharing(*key), who
+            )
+            row.is_home, who.is_homeless = who.is_homeless, False
             self._new_rows.append(row)
             self._remember(row)
+            if row.scheme == "email" and row.sharing in {PERSONAL, "role"} and who.kind in {"person", "mailbox"}:
+                self._place(who, row.value)
         return row
+
+    def _place(self, who: PartyRow, address: str) -> None:
+        """The first address that shows a company says where somebody belongs, until a record does."""
+        if who.organization is None and who.organization_id is None:
+            who.organization = self.organization(address.rpartition("@")[2])
+            who.is_changed |= who.id is not None and who.organization is not None
 
     def ensure(self, key: Key) -> IdentifierRow:
         """The identifier's row, with a party of the right kind made for it when it is new."""
@@ -198,7 +243,9 @@ class Index:
                 self._match_anew(row)
             return row
         match = self.find(key)
-        return self.attach(key, match.party if match else self._party_for(key))
+        if match:
+            return self.attach(key, match.party)
+        return self.attach(key, self._party_for(key))
 
     def _reclassify(self, row: IdentifierRow) -> None:
         """An address may turn out to be a mailing list's, and ours or no longer ours when the configuration changes."""
@@ -210,6 +257,7 @@ class Index:
         row.sharing, row.is_changed = now, row.id is not None
         if now == "list" and row.party.kind != "mailbox":
             row.party = self.new_party("mailbox", (row.scheme, row.value))  # nobody's, whoever it was taken for
+            row.is_home, row.party.is_homeless = True, False
             return
         if row.party.kind != "mailbox":
             row.party.kind = "own" if now == "own" else "person"
@@ -239,29 +287,26 @@ class Index:
         if sharing in {"id", phones.KNOWN}:
             kind = "person"
         seed = self._match(scheme, value) if sharing in {PERSONAL, *phones.CLASSES} else value
-        who = self.new_party(kind, (scheme, seed))
-        if scheme == "email" and sharing in {PERSONAL, "role"}:
-            who.organization = self.organization(value.rpartition("@")[2])
-        return who
+        return self.new_party(kind, (scheme, seed))
 
-    def new_party(self, kind: str, seed: Key) -> PartyRow:
-        who = PartyRow(None, short_id("p", kind, *seed), kind)
+    def new_party(self, kind: str, seed: tuple[str, ...]) -> PartyRow:
+        who = PartyRow(None, short_id("p", kind, *seed), kind, is_homeless=True)
         self._new_parties.append(who)
         return who
 
     def organization(self, host: str) -> PartyRow | None:
         """The organization behind a mail domain; None for free-mail, own and unregistrable domains."""
         domain = normal.registrable_domain(host)
-        if not domain or domain in self._rules.free_domains or host in self._rules.free_domains:
+        if not domain or not self._is_a_companys(domain) or not self._is_a_companys(host):
             return None
-        if self._rules.own.has_domain(host) or self._rules.own.has_domain(domain):
-            return None
-        return self.ensure(("domain", domain)).party
+        exact = self._rows.get(("domain", host))  # a company may be known by a part of another one's domain
+        row = exact if exact is not None and exact.sharing == "domain" else self.ensure(("domain", domain))
+        return None if row.is_contested or row.party.kind != "organization" else row.party
 
     def domains_of(self, keys: Iterable[Key]) -> list[Key]:
         """The domain identifiers that `ensure` may need for these addresses."""
-        found = {normal.registrable_domain(v.rpartition("@")[2]) for s, v in keys if s == "email"}
-        return [("domain", d) for d in found if d]
+        hosts = {v.rpartition("@")[2] for s, v in keys if s == "email"}
+        return [("domain", d) for d in hosts | {normal.registrable_domain(h) for h in hosts} if d]
 
     def changed(self, who: PartyRow) -> None:
         who.is_changed = True
@@ -275,18 +320,28 @@ class Index:
                 p.id, p.is_changed = new_id, False
                 self._parties[new_id] = p
         identifiers = [
-            {"scheme": r.scheme, "value": r.value, "match_value": r.match, "sharing": r.sharing, "party_id": r.party.id}
+            {
+                "scheme": r.scheme, "value": r.value, "match_value": r.match, "sharing": r.sharing,
+                "party_id": r.party.id, "home_id": r.party.id if r.is_home else None,
+            }
             for r in self._new_rows
-        ]
+        ]  # fmt: skip
         for r, new_id in zip(self._new_rows, add_ids(self._c, identifier, identifiers), strict=True):
             r.id = new_id
         moved = [r for r in self._rows.values() if r.is_changed]
-        values = [{"id": r.id, "match_value": r.match, "sharing": r.sharing, "party_id": r.party.id} for r in moved]
+        values = [
+            {
+                "id": r.id, "match_value": r.match, "sharing": r.sharing, "party_id": r.party.id,
+                "home_id": r.party.id if r.is_home else r.home_id,
+            }
+            for r in moved
+        ]  # fmt: skip
         change(self._c, identifier, values)
         altered = [p for p in self._parties.values() if p.is_changed]
         change(self._c, party, [{"id": p.id, **self._party_values(p)} for p in altered])
         for r in moved:
             r.is_changed = False
+        rehome(self._c, [p.id for p in self.split if p.id])
         for p in altered:
             p.is_changed = False
         self._new_parties.clear()
@@ -298,3 +353,17 @@ class Index:
             "organization_id": p.organization.id if p.organization else p.organization_id,
             "owner_identifier_id": p.owner_identifier_id, "changed_at": self._now,
         }  # fmt: skip
+
+
+_LAST = sa.select(identifier.c.party_id, sa.func.min(identifier.c.id)).where(
+    among(identifier.c.party_id),
+    identifier.c.party_id.not_in(sa.select(identifier.c.home_id).where(identifier.c.home_id.is_not(None))),
+).group_by(identifier.c.party_id)  # fmt: skip
+
+
+def rehome(c: Connection, party_ids: Iterable[int]) -> None:
+    """Parties whose own identifier went elsewhere for good are the first other one's that they have."""
+    wanted = {"values": sorted(set(party_ids))}
+    if wanted["values"]:
+        found = c.execute(_LAST, wanted).all()
+        change(c, identifier, [{"id": ident, "home_id": party_id} for party_id, ident in found])

@@ -1,5 +1,7 @@
 """Match keys: how two spellings of one identifier are recognised; the spelling as given is kept for sending."""
 
+import re
+import unicodedata
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -8,14 +10,19 @@ if TYPE_CHECKING:
     from tldextract import TLDExtract
 
 _GMAIL = frozenset({"gmail.com", "googlemail.com"})
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_DOTS = str.maketrans("。．｡", "...")  # what stands for the dot in other scripts
 
 
 @lru_cache(maxsize=1)
 def _suffixes() -> "TLDExtract":
-    """The public suffix list that came with the package; nothing is fetched. Costly to import, so on first use."""
+    """The public suffix list that came with the package; nothing is fetched. Costly to import, so on first use.
+
+    With its private part: what lies below github.io or uk.com belongs to strangers, as below co.uk.
+    """
     import tldextract
 
-    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
 
 
 @lru_cache(maxsize=1)
@@ -28,6 +35,11 @@ def role_localparts() -> frozenset[str]:
     return frozenset(_words("role_localparts.txt"))
 
 
+@lru_cache(maxsize=1)
+def disposable_domains() -> frozenset[str]:
+    return frozenset(_words("disposable_domains.txt"))
+
+
 def _words(name: str) -> list[str]:
     return (files("hub.identity") / "data" / name).read_text("utf-8").split()
 
@@ -37,12 +49,19 @@ def email(value: str) -> str:
     return value.strip().lower()
 
 
-def email_match(address: str, *, strip_plus: bool = True, gmail_dots: bool = True) -> str:
-    """The match key of a normalised address: +tag dropped, dots ignored at gmail.com, googlemail = gmail."""
+def email_match(
+    address: str, *, strip_plus: bool = True, gmail_dots: bool = True, plus_counts_at: frozenset[str] = frozenset()
+) -> str:
+    """The match key of a normalised address: +tag dropped, dots ignored at gmail.com, googlemail = gmail.
+
+    plus_counts_at: domains where ana+news@ is another mailbox than ana@, whatever `strip_plus` says.
+    """
     local, at, domain = address.rpartition("@")
     if not at:
         return address
-    if strip_plus and "+" in local[1:]:
+    if not domain.isascii() or domain.endswith("."):
+        domain = host(domain) or domain
+    if strip_plus and "+" in local[1:] and domain not in plus_counts_at:
         local = local[0] + local[1:].partition("+")[0]
     if domain in _GMAIL:
         domain = "gmail.com"
@@ -52,12 +71,47 @@ def email_match(address: str, *, strip_plus: bool = True, gmail_dots: bool = Tru
 
 
 @lru_cache(maxsize=20_000)
-def registrable_domain(host: str) -> str:
-    """The part of a host name somebody registered ("mail.example.co.uk" -> "example.co.uk"); "" if there is none."""
-    if not host or len(host) > 253 or "." not in host or host.startswith("["):
+def host(name: str) -> str:
+    """A host name as DNS knows it: lower case, ASCII ("xn--"), without the dot at its end; "" for what can be none."""
+    if len(name) > 1000:
         return ""
-    found = _suffixes()(host)
+    plain = unicodedata.normalize("NFKC", name.strip().translate(_DOTS)).lower()
+    try:
+        labels = [_label(label) for label in plain.removesuffix(".").split(".")]
+    except UnicodeError:
+        return ""
+    found = ".".join(labels)
+    return found if len(found) <= 253 and all(map(_LABEL.fullmatch, labels)) else ""
+
+
+def _label(label: str) -> str:
+    return label if label.isascii() else "xn--" + unicodedata.normalize("NFC", label).encode("punycode").decode("ascii")
+
+
+def written_out(label: str) -> str:
+    """One label of a host name as people write it: "xn--mnchen-3ya" -> "münchen"; as it is where that cannot be told."""
+    try:
+        return label[4:].encode("ascii").decode("punycode") if label.startswith("xn--") else label
+    except UnicodeError:
+        return label
+
+
+@lru_cache(maxsize=20_000)
+def registrable_domain(name: str) -> str:
+    """The part of a host name somebody registered ("mail.example.co.uk" -> "example.co.uk"); "" if there is none."""
+    known = host(name)
+    if "." not in known:
+        return ""
+    found = _suffixes()(known)
     if found.domain and found.suffix:
         return f"{found.domain}.{found.suffix}"
-    parts = host.rsplit(".", 2)
-    return ".".join(parts[-2:]) if not found.suffix and not found.ipv4 else ""
+    return ".".join(known.rsplit(".", 2)[-2:]) if not found.suffix and not found.ipv4 else ""
+
+
+def is_among(name: str, domains: frozenset[str]) -> bool:
+    """Whether a host is one of these domains or below one; whole labels only."""
+    while name:
+        if name in domains:
+            return True
+        name = name.partition(".")[2]
+    return False

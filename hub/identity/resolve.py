@@ -1,13 +1,13 @@
-"""Deterministic identity: which party stands behind each identifier of a page, and behind each party record.
+"""Which party stands behind each identifier of a page, and behind each record of a tool.
 
-The rules, all of them: the same normalised personal address is the same person; one vendor record is one person,
-so the personal addresses it lists are too; a vendor id and our own key name exactly one party; role, list,
-no-reply and phone identifiers are never merge keys; free-mail and own domains never make an organization. A phone
-number belongs to the one party whose records list it (`phones`).
+By rule: the same normalised personal address is the same person; one vendor record is one person, so the personal
+addresses it lists are too; a vendor id and our own key name exactly one party; role, list, no-reply and phone
+identifiers are never merge keys; free-mail and own domains never make an organization. A phone number belongs to the
+one party whose records list it (`phones`). Where rules speak against each other, or tie two known parties, all that is
+known of them decides (`derive`); what rules leave open is weighed (`linker`).
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,13 +16,20 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Identifier, Organization, Person
-from hub.identity import phones
+from hub.identity import linker, phones
+from hub.identity.decisions import note
+from hub.identity.derive import Derived, derive
+from hub.identity.evidence import JOINING, ONE_RECORD
+from hub.identity.graph import TOOL, conflict
 from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, IdentifierRow, Index, Key, PartyRow, Rules
-from hub.store import add, among, change, chunks, micros, put
+from hub.identity.questions import ask
+from hub.identity.refresh import BELONGS_TO, refresh
+from hub.identity.said import name_keys, of_mail, of_record
+from hub.store import add, among, change, micros, put
 from hub.store import tables as t
 
 HUB_KEY = "hub-key"
-BELONGS_TO = "organization"  # the field under which a person's record names its company
+OUR_KEY, SEND_AS = "our-key", "send-as"  # rules of what a tool itself says
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Who:
 class Moved:
     """Everything of `loser` now answers to `winner` (party ids).
 
-    The same twice: the party stays, but its kind or its organization is another one now.
+    The same twice: the party stays, but its members, its kind or its organization are others now.
     """
 
     loser: int
@@ -53,8 +60,8 @@ def resolve(
 ) -> dict[Identifier, Who]:  # fmt: skip
     """Parties for all identifiers a page mentions, made where unknown. Values of `named` are display names.
 
-    split: filled with the parties that lost an address which turned out to be a mailing list, and with those that
-    have it now: their interactions must be linked again.
+    split: filled with the parties whose members changed, as by an address that turned out to be a mailing list, or two
+    that turned out to be one: their interactions must be linked again.
     """
     index = Index(c, rules, lists, now)
     keys = {given: index.key(given) for given in named}
@@ -71,10 +78,31 @@ def resolve(
         split += [p.id for p in index.split if p.id] + [
             _known(r.party.id) for r in rows.values() if r.sharing == "list"
         ]
-    return {
+    who = {
         given: Who(_known(r.id), _known(r.party.id), _org_id(r.party), r.party.kind, r.sharing)
         for given, r in rows.items()
     }
+    called = {_known(r.id): (r.value, named[g]) for g, r in rows.items() if named[g] and r.sharing == "personal"}
+    news = linker.remember(c, of_mail(c, called, rules, micros(now))) if called else linker.NOTHING
+    derived = linker.weigh(c, news, rules, now)
+    if not derived.parties:
+        return who
+    if split is not None:
+        split += sorted(derived.parties)
+    return _again(c, who)
+
+
+_STANDING = (
+    sa.select(t.identifier.c.id, t.party.c.id, t.party.c.organization_id, t.party.c.kind)
+    .join(t.party, t.party.c.id == t.identifier.c.party_id)
+    .where(among(t.identifier.c.id))
+)
+
+
+def _again(c: Connection, who: dict[Identifier, Who]) -> dict[Identifier, Who]:
+    ids = {"values": sorted({w.identifier_id for w in who.values()})}
+    now = {ident: (party, org or 0, kind) for ident, party, org, kind in c.execute(_STANDING, ids)}
+    return {g: Who(w.identifier_id, *now[w.identifier_id], w.sharing) for g, w in who.items()}
 
 
 def observe(
@@ -82,50 +110,271 @@ def observe(
     records: Iterable[tuple[int, Person | Organization]],
     rules: Rules,
     now: datetime,
+    returned: Collection[int] = (),
 ) -> tuple[dict[int, int], list[Moved], set[int]]:
     """Take party records of the tools in: (record id, entity) pairs.
 
+    returned: records that were gone and are there again: their number may have been given to somebody else.
     Returns record id -> party id, the merges this caused, and the records that are echoes of our own writes.
     """
-    records = list(records)
-    index = Index(c, rules, frozenset(), now)
-    keys = {rid: _keys(index, entity) for rid, entity in records}
-    index.load(k for ks in keys.values() for k in ks)
-    index.load(index.domains_of(k for ks in keys.values() for k in ks))
-    extra = [index.key(i) for _, e in records for i in _references(e)]
-    index.load(extra)
-    ours = _by_public_id(c, index, [v for ks in keys.values() for s, v in ks if s == HUB_KEY])
-    newly = {k for rid, e in records if isinstance(e, Organization) for k in keys[rid] if index.find(k) is None}
-    party_of: dict[int, PartyRow] = {}
-    moved: list[Moved] = []
-    echoes: set[int] = set()
-    for rid, entity in records:
-        who, merged = _party(c, index, entity, keys[rid], ours, micros(now))
-        moved += merged
+    work = _Records(c, list(records), rules, now)
+    work.left = _let_go(c, work, returned)
+    return work.run()
+
+
+class _Records:
+    """One page of party records."""
+
+    def __init__(
+        self, c: Connection, records: list[tuple[int, Person | Organization]], rules: Rules, now: datetime
+    ) -> None:
+        self.c, self.records, self.rules, self.now = c, records, rules, now
+        self.index = index = Index(c, rules, frozenset(), now)
+        self.keys = {rid: _keys(index, entity) for rid, entity in records}
+        index.load(k for ks in self.keys.values() for k in ks)
+        index.load(index.domains_of(k for ks in self.keys.values() for k in ks))
+        index.load([index.key(i) for _, e in records for i in _references(e)])
+        self.ours = self._by_public_id([v for ks in self.keys.values() for s, v in ks if s == HUB_KEY])
+        self.newly = {
+            k for rid, e in records if isinstance(e, Organization) for k in self.keys[rid] if index.find(k) is None
+        }
+        known = [row.party for row in map(index.find, {k for ks in self.keys.values() for k in ks}) if row]
+        self.ids = self._ids_of(known)
+        held = {"values": sorted({p.id for p in known if p.id is not None})}
+        self.addresses: dict[int, int] = dict(c.execute(_HELD, held).tuples().all()) if known else {}
+        self.unsettled: list[list[Key]] = []
+        self.listed: list[tuple[str, list[IdentifierRow]]] = []  # (record, what it ties together)
+        self.left: set[int] = set()
+        self.our_words: list[tuple[Key, IdentifierRow]] = []
+        self.moved: list[Moved] = []
+
+    def run(self) -> tuple[dict[int, int], list[Moved], set[int]]:
+        now = micros(self.now)
+        party_of = {rid: self._take(rid, entity) for rid, entity in self.records}
+        echoes = {rid for rid, _ in self.records if any(s == HUB_KEY for s, _ in self.keys[rid])}
+        self.index.flush()
+        self.moved += [Moved(p.id, p.id) for p in self.index.split if p.id]
+        numbers, left = _write(self.c, self.index, self.records, self.keys, party_of, now)
+        if left:
+            self.moved += [Moved(p, p) for p in sorted(left | refresh(self.c, left, self.rules, self.now))]
+        settled = phones.settle(self.c, numbers, now) if numbers else set()
+        self.moved += [Moved(pid, pid) for pid in sorted(settled)]
+        self.moved += _bring_home(self.c, {k: self.index.find(k) for k in self.newly}, now)
+        derived = self._derive()
+        found = {rid: _known(p.id) for rid, p in party_of.items()}
+        if derived.parties:
+            self.moved += [Moved(loser, winner) for loser, winner in sorted(derived.merged.items())]
+            still = derived.parties - {p for m in self.moved for p in (m.loser, m.winner)}
+            self.moved += [Moved(pid, pid) for pid in sorted(still)]
+            found |= dict(self.c.execute(_OF_RECORDS, {"values": sorted(found)}).tuples().all())
+        return found, self.moved, echoes
+
+    def _derive(self) -> Derived:
+        """Settle what rules left open, weigh what is new, and ask what neither could decide."""
+        self._say_ours()
+        said = of_record(self.index, self.records, self.keys, self.rules, micros(self.now))
+        news = linker.remember(self.c, said)
+        out = Derived()
+        if self.unsettled or self.left:
+            rows = (self.index.find(k) for keys in self.unsettled for k in keys if k[0] != HUB_KEY)
+            ends = {_known(r.id) for r in rows if r is not None} | self.left
+            out = derive(self.c, ends, self.rules, self.now)
+            self._log(out)
+            ask(self.c, out.refused, self.now)
+        weighed = linker.weigh(self.c, news, self.rules, self.now)
+        out.parties |= weighed.parties
+        out.merged |= weighed.merged
+        return out
+
+    def _log(self, derived: Derived) -> None:
+        """The record that made one party of two is written down as the reason."""
+        for external_id, rows in self.listed:
+            first, *others = rows
+            home = derived.party_of.get(_known(first.id))
+            for r in others:
+                if r.party is not first.party and home is not None and derived.party_of.get(_known(r.id)) == home:
+                    reasons = [{"field": "record", "level": "one record lists both", "value": external_id}]
+                    note(self.c, [{
+                        "left_identifier_id": first.id, "right_identifier_id": r.id, "verdict": "same", "kind": "rule",
+                        "rule": ONE_RECORD, "reasons": reasons, "actor": "hub",
+                    }], self.now)  # fmt: skip
+                    first.party = r.party  # said once
+
+    def _take(self, rid: int, entity: Person | Organization) -> PartyRow:
+        keys, index = self.keys[rid], self.index
+        who = self._party(entity, keys)
         before = (who.kind, _org_id(who), who.organization)
-        if any(s == HUB_KEY for s, _ in keys[rid]):
-            echoes.add(rid)
-        for key in keys[rid]:
-            if key[0] == "email" and (who.kind == "organization" or index.sharing(*key) not in {"personal", "own"}):
+        for key in keys:
+            if key[0] in {"email", "domain"} and (
+                (key[0] == "email" and who.kind == "organization") or self._sharing(key) not in JOINING
+            ):
                 index.ensure(key)  # shared by several people: a mailbox of its own, whoever lists it
             elif key[0] == "phone" and index.find(key) is not None:
                 index.ensure(key)  # whose it is now is settled when all records are in
             elif key[0] != HUB_KEY:
-                index.attach(key, who)
+                self._attach(key, who, name_keys(entity))
         who.rename(entity.name, NAME_FROM_RECORD)
-        _relations(index, entity, who)
+        self._relations(entity, who)
         if who.id is not None and before != (who.kind, _org_id(who), who.organization):
-            moved.append(Moved(who.id, who.id))
-        party_of[rid] = who
-    index.flush()
-    party_of = {rid: who.final() for rid, who in party_of.items()}  # a later record of the page may have joined two
-    moved += [Moved(p.id, p.id) for p in index.split if p.id]
-    numbers = _write(c, index, records, keys, party_of, micros(now))
-    if moved:
-        numbers |= phones.of_parties(c, [m.winner for m in moved])
-    moved += [Moved(pid, pid) for pid in sorted(phones.settle(c, numbers, micros(now)))] if numbers else []
-    moved += _bring_home(c, {k: index.find(k) for k in newly}, micros(now))
-    return {rid: _known(p.id) for rid, p in party_of.items()}, moved, echoes
+            self.moved.append(Moved(who.id, who.id))
+        return who
+
+    def _sharing(self, key: Key) -> str:
+        """As it turned out to be, else as it looks."""
+        row = self.index.find(key)
+        return row.sharing if row is not None else self.index.sharing(*key)
+
+    def _attach(self, key: Key, who: PartyRow, names: tuple[str, ...]) -> None:
+        row = self.index.attach(key, who)
+        if row.sharing == "id" and row.party is who:
+            self.ids.setdefault(id(who), {})[key] = names
+
+    def _party(self, entity: Person | Organization, keys: list[Key]) -> PartyRow:
+        """The one party a record stands for; where there are several known ones, or doubts, the oldest for now."""
+        is_org = isinstance(entity, Organization)
+        rows: list[IdentifierRow] = []
+        for key in keys:
+            if key[0] == HUB_KEY:
+                if key[1] in self.ours:
+                    rows.append(self.ours[key[1]])
+            elif key[0] != "phone" and not (is_org and key[0] == "email"):
+                row = self.index.find(key)
+                if row is not None and row.sharing in JOINING:
+                    rows.append(row)
+        rows = [r for r in rows if (r.party.kind == "organization") is is_org]
+        found = list({id(r.party): r.party for r in rows}.values())
+        who = min(found, key=lambda p: p.id or 1 << 62) if found else self._new(entity, keys)
+        if len(found) > 1 or self._is_doubtful(entity, keys, who, rows):
+            self.unsettled.append(keys)
+            self.listed.append((entity.external_id, rows))
+        self._ours(keys, who)
+        if isinstance(entity, Person) and entity.is_own and who.kind == "person":
+            who.kind, who.is_changed = "own", who.id is not None
+            if who.id is not None:
+                self.moved.append(Moved(who.id, who.id))
+        return who
+
+    def _is_doubtful(
+        self, entity: Person | Organization, keys: list[Key], who: PartyRow, rows: list[IdentifierRow]
+    ) -> bool:
+        """Whether the party has another id of this record's tool, or records of other names, beside an address."""
+        addresses = {k for k in keys if k[0] == "email"}
+        if len(addresses) > 1 and len(addresses) + self.addresses.get(who.id or 0, 0) > self.rules.most_addresses:
+            return True
+        others = {k: names for k, names in self.ids.get(id(who), {}).items() if k not in keys}
+        if not others or not rows:
+            return False
+        tools = {s for s, _ in keys if self.rules.names_one(s)}
+        mine = name_keys(entity)
+        names = {n for found in others.values() for n in found}
+        return any(s in tools for s, _ in others) or bool(mine and names and conflict(set(mine), names))
+
+    def _ours(self, keys: list[Key], who: PartyRow) -> None:
+        """Our own key on a tool's record: the tool says whose it is."""
+        own = next((k for k in keys if k[0] != HUB_KEY and self.index.sharing(*k) == "id"), None)
+        for key in keys:
+            if key[0] == HUB_KEY and key[1] in self.ours and own is not None:
+                row = self.index.find(own)
+                if row is None or row.party is not self.ours[key[1]].party or row.party is not who:
+                    self.our_words.append((own, self.ours[key[1]]))
+
+    def _say_ours(self) -> None:
+        pairs = {(_known(row.id), _known(to.id)) for own, to in self.our_words if (row := self.index.find(own))}
+        if not pairs:
+            return
+        d = t.decision.c
+        known = sa.select(d.left_identifier_id, d.right_identifier_id).where(
+            d.left_identifier_id.in_([a for a, _ in pairs]), d.rule == OUR_KEY, d.revoked_at.is_(None)
+        )
+        pairs -= {(a, b) for a, b in self.c.execute(known)}
+        for a, b in sorted(pairs):
+            note(self.c, [_tool_says(a, b, OUR_KEY, "the record carries the key that the hub gave it")], self.now)
+
+    def _new(self, entity: Person | Organization, keys: list[Key]) -> PartyRow:
+        """A party for somebody unknown, named after the first identifier that is his own."""
+        index, is_org = self.index, isinstance(entity, Organization)
+        own = [k for k in keys if k[0] not in {"phone", HUB_KEY} and self._sharing(k) in JOINING]
+        if is_org:
+            own = [k for k in own if k[0] != "email"]
+        seed = next((k for k in own if k[0] in {"email", "domain"}), own[0] if own else None)
+        if seed is not None and seed[0] == "email":
+            return index.ensure(seed).party
+        kind = "organization" if is_org else "own" if isinstance(entity, Person) and entity.is_own else "person"
+        told = next((k for k in keys if k[0] == HUB_KEY), None)
+        return index.new_party(kind, seed or told or ("record", entity.external_id, *map(":".join, keys)))
+
+    def _relations(self, entity: Person | Organization, who: PartyRow) -> None:
+        index = self.index
+        if isinstance(entity, Person):
+            for given in entity.organizations:
+                row = index.find(index.key(given))
+                if row and row.party.kind == "organization":
+                    if row.party is not who.organization and (
+                        row.party.id is None or row.party.id != who.organization_id
+                    ):
+                        who.organization, who.is_changed = row.party, who.id is not None
+                    break
+        if entity.owner:
+            owner = index.ensure(index.key(entity.owner))
+            if owner.id is None:
+                index.flush()
+            if owner.id != who.owner_identifier_id:
+                who.owner_identifier_id, who.is_changed = owner.id, who.id is not None
+
+    def _by_public_id(self, public_ids: list[str]) -> dict[str, IdentifierRow]:
+        """Our keys -> the identifier their party was made for, whoever has it today."""
+        i, p = t.identifier.c, t.party.c
+        query = (
+            sa.select(p.public_id, i.scheme, i.value)
+            .join(t.identifier, sa.or_(i.home_id == p.id, i.party_id == p.id))
+            .where(among(p.public_id))
+            .order_by(p.id, sa.func.coalesce(i.home_id != p.id, sa.true()), i.id)
+        )
+        keys: dict[str, Key] = {}
+        for public_id, scheme, value in (
+            self.c.execute(query, {"values": sorted(set(public_ids))}) if public_ids else ()
+        ):
+            keys.setdefault(public_id, (scheme, value))
+        self.index.load(keys.values())
+        return {public_id: row for public_id, key in keys.items() if (row := self.index.find(key))}
+
+    def _ids_of(self, parties: Iterable[PartyRow]) -> dict[int, dict[Key, tuple[str, ...]]]:
+        """Party -> the ids of tools it has, each with what its record is called."""
+        rows = {p.id: p for p in parties if p.id is not None}
+        found: dict[int, dict[Key, tuple[str, ...]]] = {}
+        for party_id, scheme, value, fields in self.c.execute(_IDS, {"values": sorted(rows)}) if rows else ():
+            found.setdefault(id(rows[party_id]), {})[scheme, value] = linker.names_in(fields)
+        return found
+
+
+_LISTED = sa.select(t.observation.c.record_id, t.observation.c.identifier_id).where(among(t.observation.c.record_id))
+
+
+def _let_go(c: Connection, work: _Records, returned: Collection[int]) -> set[int]:
+    """What these records listed before they were gone, and list no more, they never listed; returns those identifiers."""
+    left = set()
+    for rid, ident in c.execute(_LISTED, {"values": sorted(returned)}).all() if returned else ():
+        rows = {row.id for k in work.keys.get(rid, ()) if (row := work.index.find(k)) is not None}
+        if ident not in rows:
+            o = t.observation.c
+            c.execute(sa.delete(t.observation).where(o.record_id == rid, o.identifier_id == ident))
+            left.add(ident)
+    return left
+
+
+_HELD = (
+    sa.select(t.identifier.c.party_id, sa.func.count())
+    .where(among(t.identifier.c.party_id), t.identifier.c.scheme == "email")
+    .group_by(t.identifier.c.party_id)
+)
+_IDS = (
+    sa.select(t.identifier.c.party_id, t.identifier.c.scheme, t.identifier.c.value, t.node.c.fields)
+    .outerjoin(t.node, t.node.c.identifier_id == t.identifier.c.id)
+    .where(among(t.identifier.c.party_id), t.identifier.c.sharing == "id")
+)
+_OF_RECORDS = (
+    sa.select(t.observation.c.record_id, t.observation.c.party_id).where(among(t.observation.c.record_id)).distinct()
+)
 
 
 def join_own(c: Connection, addresses: Iterable[str], rules: Rules, now: datetime) -> list[Moved]:
@@ -133,19 +382,34 @@ def join_own(c: Connection, addresses: Iterable[str], rules: Rules, now: datetim
 
     Shared and role addresses stay mailboxes of their own.
     """
-    person = Person(
-        external_id="send-as", identifiers=tuple(Identifier("email", a) for a in sorted(set(addresses))), is_own=True
-    )
     index = Index(c, rules, frozenset(), now)
-    keys = [k for k in _keys(index, person) if index.sharing(*k) in {"personal", "own"}]
+    keys = [index.key(Identifier("email", a)) for a in sorted(set(addresses)) if a.strip()]
+    keys = [k for k in keys if index.sharing(*k) in {"personal", "own"}]
     if len(keys) < 2:
         return []
     index.load(keys)
-    who, moved = _party(c, index, person, keys, {}, micros(now))
-    for key in keys:
-        index.attach(key, who)
+    index.load(index.domains_of(keys))
+    rows = [index.ensure(k) for k in keys]
+    for row in rows:
+        if row.party.kind == "person":
+            row.party.kind, row.party.is_changed = "own", row.party.id is not None
     index.flush()
-    return moved
+    first, *others = sorted(rows, key=lambda r: _known(r.id))
+    if all(r.party is first.party for r in others):
+        return []
+    linker.remember(c, [linker.Said(_known(r.id), "person", {}, is_own=True, said_at=micros(now)) for r in rows])
+    for r in others:
+        note(c, [_tool_says(_known(first.id), _known(r.id), SEND_AS, "one account sends as both")], now)
+    derived = derive(c, [_known(first.id)], rules, now)
+    gone = [Moved(loser, winner) for loser, winner in sorted(derived.merged.items())]
+    return gone + [Moved(p, p) for p in sorted(derived.parties - {x for m in gone for x in (m.loser, m.winner)})]
+
+
+def _tool_says(left: int, right: int, rule: str, level: str) -> dict[str, Any]:
+    return {
+        "left_identifier_id": left, "right_identifier_id": right, "verdict": "same", "kind": TOOL, "rule": rule,
+        "reasons": [{"field": "record", "level": level}], "actor": "hub",
+    }  # fmt: skip
 
 
 def _keys(index: Index, entity: Person | Organization) -> list[Key]:
@@ -157,113 +421,6 @@ def _references(entity: Person | Organization) -> list[Identifier]:
     return [*found, entity.owner] if entity.owner else found
 
 
-def _by_public_id(c: Connection, index: Index, public_ids: list[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for part in chunks(sorted(set(public_ids))):
-        rows = c.execute(sa.select(t.party.c.public_id, t.identifier.c.scheme, t.identifier.c.value).join(
-            t.identifier, t.identifier.c.party_id == t.party.c.id).where(t.party.c.public_id.in_(part)))  # fmt: skip
-        keys = [(public, (scheme, value)) for public, scheme, value in rows]
-        index.load(k for _, k in keys)
-        for public, key in keys:
-            row = index.find(key)
-            if row and row.party.id is not None:
-                found[public] = row.party.id
-    return found
-
-
-def _party(
-    c: Connection, index: Index, entity: Person | Organization, keys: list[Key], ours: dict[str, int], now: int
-) -> tuple[PartyRow, list[Moved]]:
-    """The one party a record stands for; several known ones are joined, the oldest staying."""
-    is_org = isinstance(entity, Organization)
-    found: list[PartyRow] = []
-    for key in keys:
-        if key[0] == HUB_KEY:
-            if key[1] in ours:
-                found.append(index._parties[ours[key[1]]])
-            continue
-        if key[0] == "phone" or (is_org and key[0] == "email"):
-            continue
-        row = index.find(key)
-        if row is not None and (row.sharing in {"personal", "own", "id", "domain"}):
-            found.append(row.party)
-    parties = list({id(p): p for p in found if (p.kind == "organization") is is_org}.values())
-    parties = parties or [_new(index, entity, keys)]
-    winner = min(parties, key=lambda p: p.id or 1 << 62)
-    moved = []
-    for loser in parties:
-        if loser is not winner:
-            moved += _join(c, index, winner, loser, entity, now)
-    if isinstance(entity, Person) and entity.is_own and winner.kind == "person":
-        winner.kind, winner.is_changed = "own", winner.id is not None
-        if winner.id is not None:
-            moved.append(Moved(winner.id, winner.id))
-    return winner, moved
-
-
-def _new(index: Index, entity: Person | Organization, keys: list[Key]) -> PartyRow:
-    keys = [k for k in keys if k[0] != "phone"]
-    usable = [k for k in keys if k[0] != HUB_KEY] or keys
-    seed = next(
-        (k for k in usable if k[0] in {"email", "domain"}), usable[0] if usable else ("record", entity.external_id)
-    )
-    if isinstance(entity, Organization):
-        return index.new_party("organization", seed)
-    if seed[0] == "email":
-        return index.ensure(seed).party if index.sharing(*seed) in {"personal", "own"} else index.new_party(
-            "own" if entity.is_own else "person", ("record", f"{entity.external_id}:{seed[1]}")
-        )  # fmt: skip
-    return index.new_party("own" if entity.is_own else "person", seed)
-
-
-def _join(
-    c: Connection, index: Index, winner: PartyRow, loser: PartyRow, entity: Person | Organization, now: int
-) -> list[Moved]:
-    for row in index._rows.values():
-        if row.party is loser:
-            row.party, row.is_changed = winner, row.id is not None
-    for p in (*index._parties.values(), *index._new_parties):
-        p.organization = winner if p.organization is loser else p.organization
-        p.organization_id = winner.id if loser.id and p.organization_id == loser.id else p.organization_id
-    loser.into = winner
-    winner.rename(loser.name, loser.name_rank)
-    winner.organization_id = winner.organization_id or loser.organization_id
-    winner.is_changed = winner.id is not None
-    if loser in index._new_parties:
-        index._new_parties.remove(loser)
-        return []
-    left, right = (
-        c.execute(sa.select(sa.func.min(t.identifier.c.id)).where(t.identifier.c.party_id == p.id)).scalar()
-        for p in (winner, loser)
-    )
-    c.execute(sa.update(t.identifier).where(t.identifier.c.party_id == loser.id).values(party_id=winner.id))
-    for table in (t.observation, t.statement, t.choice):
-        c.execute(sa.update(table).where(table.c.party_id == loser.id).values(party_id=winner.id))
-    c.execute(sa.update(t.party).where(t.party.c.organization_id == loser.id).values(organization_id=winner.id))
-    reasons = [{"field": "record", "level": "one record lists both", "value": entity.external_id}]
-    c.execute(sa.insert(t.decision).values(
-        left_identifier_id=left, right_identifier_id=right, verdict="same", kind="rule", rule="one-record",
-        reasons=json.dumps(reasons), actor="hub", decided_at=now,
-    ))  # fmt: skip
-    return [Moved(_known(loser.id), _known(winner.id))]
-
-
-def _relations(index: Index, entity: Person | Organization, who: PartyRow) -> None:
-    if isinstance(entity, Person):
-        for given in entity.organizations:
-            row = index.find(index.key(given))
-            if row and row.party.kind == "organization":
-                if row.party is not who.organization and (row.party.id is None or row.party.id != who.organization_id):
-                    who.organization, who.is_changed = row.party, who.id is not None
-                break
-    if entity.owner:
-        owner = index.ensure(index.key(entity.owner))
-        if owner.id is None:
-            index.flush()
-        if owner.id != who.owner_identifier_id:
-            who.owner_identifier_id, who.is_changed = owner.id, who.id is not None
-
-
 _WAITING = (
     sa.select(t.statement.c.value, t.statement.c.party_id, t.party.c.organization_id)
     .join(t.party, t.party.c.id == t.statement.c.party_id)
@@ -273,9 +430,7 @@ _WAITING = (
 
 def _bring_home(c: Connection, orgs: dict[Key, IdentifierRow | None], now: int) -> list[Moved]:
     """People whose records named an organization before it was known belong to it from now on."""
-    homes = {
-        _name_of(k): row.party.final().id for k, row in orgs.items() if row and row.party.final().kind == "organization"
-    }
+    homes = {_name_of(k): row.party.id for k, row in orgs.items() if row and row.party.kind == "organization"}
     rows = c.execute(_WAITING, {"values": sorted(homes)}).all() if homes else []
     found = {pid: homes[value] for value, pid, current in rows if current != homes[value]}
     change(c, t.party, [{"id": pid, "organization_id": org, "changed_at": now} for pid, org in sorted(found.items())])
@@ -298,8 +453,12 @@ _NAMES = sa.select(t.statement.c.party_id, t.statement.c.value).where(
 def _write(
     c: Connection, index: Index, records: list[tuple[int, Person | Organization]], keys: dict[int, list[Key]],
     party_of: dict[int, PartyRow], now: int,
-) -> set[str]:  # fmt: skip
-    """Keep what the records say; returns the match keys of the telephone numbers they list, or listed before."""
+) -> tuple[set[str], set[int]]:  # fmt: skip
+    """Keep what the records say.
+
+    Returns the match keys of the telephone numbers they list, or listed before, and the parties whose company they no
+    longer name.
+    """
     observations, statements, numbers = [], [], set()
     listed: dict[int, set[int]] = {rid: set() for rid, _ in records}
     rids = [rid for rid, _ in records]
@@ -328,12 +487,15 @@ def _write(
                 "record_id": rid, "field": name, "party_id": who.id, "value": value,
                 "observed_at": since if was == value else at,
             })  # fmt: skip
+    left = {_known(party_of[rid].id) for rid, name in earlier if name == BELONGS_TO} - {
+        r["party_id"] for r in statements if r["field"] == BELONGS_TO
+    }
     numbers |= phones.forget(c, listed)
     put(c, t.observation, _unique(observations, "record_id", "identifier_id"), keep=("first_seen_at",))
     c.execute(_FORGET, {"values": rids})
     add(c, t.statement, statements)
     _rename(c, {_known(p.id): p for p in party_of.values()}, now)
-    return numbers
+    return numbers, left
 
 
 def _rename(c: Connection, parties: dict[int, PartyRow], now: int) -> None:

@@ -30,7 +30,7 @@ from hub.api import (
     Transient,
 )
 from hub.outbox.fields import written
-from hub.outbox.wanted import Party, remote_ids
+from hub.outbox.places import Party, mark, remote_ids
 from hub.store import Store, digest, micros, put, renew
 from hub.store import tables as t
 
@@ -142,6 +142,7 @@ def _typed(plain: dict[str, Any]) -> Change:
     return Change(
         key=plain["key"], kind=plain["kind"], op=plain["op"], remote_id=plain["remote_id"],
         links=msgspec.convert(plain["links"], tuple[Link, ...]),
+        unlinks=msgspec.convert(plain.get("unlinks", ()), tuple[Link, ...]),
         entity=None if entity is None else msgspec.convert(entity, ENTITIES[plain["kind"]]),
     )  # fmt: skip
 
@@ -152,7 +153,8 @@ def _resolve(c: Connection, connection_id: int, items: list[_Item]) -> None:
     keys |= {(i.change.kind, i.change.key) for i in items}
     known = _known_ids(c, connection_id, keys)
     for i in items:
-        links = tuple(Link(link.kind, link.key, known.get((link.kind, link.key), "")) for link in i.change.links)
+        named = ((x, x.remote_id or known.get((x.kind, x.key), "")) for x in i.change.links)
+        links = tuple(Link(x.kind, x.key, remote_id) for x, remote_id in named)
         own = i.change.remote_id or known.get((i.change.kind, i.change.key), "")
         i.change = msgspec.structs.replace(i.change, links=links, remote_id=own)
 
@@ -252,7 +254,7 @@ def _record(run: Run, kind: str, items: list[_Item], receipts: list[Receipt]) ->
             is_whole = not is_gone and not r.error  # an object without all of its links is planned again
             remotes.append({
                 "connection_id": run.connection_id, "kind": i.change.kind, "key": i.change.key,
-                "remote_id": "" if is_gone else r.remote_id, "hash": i.hash if is_whole else None, "version": r.version,
+                "remote_id": "" if is_gone else r.remote_id, "hash": _hash(i) if is_whole else None, "version": r.version,
                 "written_at": i.as_of if is_gone or is_whole else 0, "is_ours": not is_gone and kind not in BY_ID_ONLY,
             })  # fmt: skip
     with run.store.write() as c:
@@ -264,6 +266,13 @@ def _record(run: Run, kind: str, items: list[_Item], receipts: list[Receipt]) ->
         c.execute(journal, answers)
         put(c, t.remote, remotes)
         put(c, t.agreed, agreed)
+
+
+def _hash(i: _Item) -> bytes:
+    """Of the state as written: with the ids that its associations turned out to have."""
+    if i.change.kind not in {"interaction", "task"}:
+        return i.hash
+    return i.hash[:8] + mark(f"{x.kind}:{x.remote_id}" for x in i.change.links)
 
 
 def _close(run: Run, plan_id: int) -> Applied:

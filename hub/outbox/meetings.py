@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Change
+from hub.outbox.places import Party
 from hub.outbox.wanted import (
     PHASES,
     Due,
-    Party,
     Scope,
     Wanted,
     candidates,

@@ -7,8 +7,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.api import Change, Link, Task
-from hub.outbox.wanted import GONE_PHASE, PHASES, Due, Party, Scope, Wanted, remote_ids, state_hash
+from hub.api import Change, Task
+from hub.outbox import places
+from hub.outbox.places import Party
+from hub.outbox.wanted import GONE_PHASE, PHASES, Due, Scope, Wanted, part_from, state_hash
 from hub.store import among, chunks, short_id
 from hub.store import tables as t
 
@@ -19,8 +21,8 @@ def tasks(c: Connection, scope: Scope, due: Due) -> Iterator[list[Wanted]]:
     erased = dict(written)
     for part in chunks(list(c.execute(_elsewhere(scope.connection_id)).mappings())):
         people = _people(c, [row["record_id"] for row in part])
-        known = remote_ids(c, scope.connection_id, list({p.id: p for ps in people.values() for p in ps}.values()))
-        found = []
+        places.load(c, scope.connection_id, {p.id: p for ps in people.values() for p in ps}.values())
+        found, about = [], dict[str, list[Party]]()
         for row in part:
             key = short_id("t", row["connection"], row["stream"], row["external_id"])
             remote_id, mark_written = written.get(key, ("", None))
@@ -29,7 +31,8 @@ def tasks(c: Connection, scope: Scope, due: Due) -> Iterator[list[Wanted]]:
                 if remote_id:
                     found.append(_end(key, remote_id))
                 continue
-            links = [Link("person", p.key) for p in people.get(row["record_id"], []) if ("person", p.key) in known]
+            belongs = [p for p in people.get(row["record_id"], []) if p.places]
+            links = [link for p in belongs for link in p.links()]
             task = msgspec.json.decode(row["entity"], type=Task)
             if not remote_id and (task.is_done or not links):
                 due.not_due["tasks done already" if task.is_done else "tasks of nobody known there"] += 1
@@ -39,11 +42,15 @@ def tasks(c: Connection, scope: Scope, due: Due) -> Iterator[list[Wanted]]:
                 changed_at=task.changed_at,
             )  # fmt: skip
             change = Change(key=key, kind="task", op="upsert", entity=plain, links=tuple(links), remote_id=remote_id)
-            mark = state_hash(msgspec.structs.replace(change, entity=msgspec.structs.replace(plain, changed_at=None)))
+            undated = msgspec.structs.replace(change, entity=msgspec.structs.replace(plain, changed_at=None))
+            mark = state_hash(undated, belongs)
             if mark == mark_written:
                 due.unchanged += 1
             else:
                 found.append(Wanted(PHASES["task"], "update" if remote_id else "create", change, mark))
+                if remote_id:
+                    about[key] = belongs
+        part_from(c, scope, found, about)
         yield found
     yield [_end(key, remote_id) for key, (remote_id, _) in sorted(erased.items())]
 
@@ -86,6 +93,7 @@ _ABOUT = (
 
 def _people(c: Connection, record_ids: list[int]) -> dict[int, list[Party]]:
     found: dict[int, dict[int, Party]] = {}
+    known: dict[int, Party] = {}
     for record_id, party_id, key, kind in c.execute(_ABOUT, {"values": record_ids}):
-        found.setdefault(record_id, {})[party_id] = Party(party_id, key, kind)
+        found.setdefault(record_id, {})[party_id] = known.setdefault(party_id, Party(party_id, key, kind))
     return {rid: list(people.values()) for rid, people in found.items()}

@@ -6,7 +6,7 @@ make are made once and overwritten in nothing but the fields the configuration n
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Change, Identifier, Interaction, Link, Organization, Participation, Person
+from hub.outbox import places
+from hub.outbox.places import Party
 from hub.parties import Rules
 from hub.store import chunks, digest, instant, instant_or_none, micros, unpack
 from hub.store import tables as t
@@ -74,19 +76,6 @@ class Due:
     agreed: list[dict[str, Any]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Party:
-    """A party as pushing needs it; key: its public id."""
-
-    id: int
-    key: str
-    kind: str
-    name: str = ""
-    organization_id: int | None = None
-    remote_id: str = ""
-    is_wanted: bool = False
-
-
 def timeline(c: Connection, scope: Scope, due: Due) -> Iterator[list[Wanted]]:
     """Everything of the timeline due at the system of record now, in slices; fills `due` on the way."""
     due.unchanged += untouched(c, scope)
@@ -134,21 +123,21 @@ def _interactions(
     people = people_of(c, ids, parties)
     at_source = _from_destination(c, scope, ids)
     _load_parties(c, scope, [p.organization_id for p in parties.values() if p.organization_id], orgs)
-    known = set()
+    places.load(c, scope.connection_id, [*parties.values(), *orgs.values()])
     makes = frozenset() if scope.create == "none" else scope.kinds
-    if not makes.issuperset({"person", "organization"}):
-        known = {key for _, key in remote_ids(c, scope.connection_id, [*parties.values(), *orgs.values()])}
     answered = (
         _answered(c, {p["party_id"] for ps in people.values() for p in ps}) if scope.create == "replied_to" else set()
     )
     texts = texts_of(c, ids)
+    about: dict[str, list[Party]] = {}
     for row in rows:
         iid = row["id"]
         if iid in at_source:
             due.not_due["already at the system of record"] += 1
             continue
-        linked = _links(scope, people.get(iid, []), parties, orgs, answered)
-        linked = [link for link in linked if link.kind in makes or link.key in known]
+        belongs = _belongs(scope, people.get(iid, []), parties, orgs, answered)
+        belongs = [p for p in belongs if p.word in makes or p.places]
+        linked = [link for p in belongs for link in p.links()]
         if not linked:
             due.not_due["no contact or company to file it under"] += 1
             continue
@@ -157,20 +146,32 @@ def _interactions(
             key=row["public_id"], kind="interaction", op="upsert", entity=entity, links=tuple(linked),
             remote_id=row["remote_id"] or "",
         )  # fmt: skip
-        mark = state_hash(change)
+        mark = state_hash(change, belongs)
         if row["written_hash"] is not None and bytes(row["written_hash"]) == mark:
             due.unchanged += 1
             due.seen_unchanged.append((row["public_id"], row["changed_at"]))
         elif "interaction" in scope.kinds:
             effect: Literal["create", "update"] = "update" if row["remote_id"] else "create"
             found.append(Wanted(PHASES["interaction"], effect, change, mark, row["changed_at"]))
+            if row["remote_id"]:
+                about[change.key] = belongs
+    part_from(c, scope, found, about)
     return found
 
 
-def state_hash(change: Change) -> bytes:
-    """Names the wanted state, whatever the ids at the destination."""
-    keys = sorted(f"{link.kind}:{link.key}" for link in change.links)
-    return digest(msgspec.msgpack.encode((change.op, change.entity, keys)))
+def part_from(c: Connection, scope: Scope, found: Sequence[Wanted], about: Mapping[str, Sequence[Party]]) -> None:
+    """Name in these changes of objects that are there the associations of ours that hold no longer."""
+    if about:
+        over = places.stale(c, scope.connection_id, found[0].change.kind, about)
+        for w in found:
+            if w.change.key in over:
+                w.change = msgspec.structs.replace(w.change, unlinks=over[w.change.key])
+
+
+def state_hash(change: Change, about: Iterable[Party] = ()) -> bytes:
+    """Names the wanted state: 8 bytes for the content, 8 for what it is associated with (`places.mark`)."""
+    content = digest(msgspec.msgpack.encode((change.op, change.entity)))[:8]
+    return content + places.mark(f"{p.word}:{place}" for p in about for place in p.places or (p.key,))
 
 
 def people_of(c: Connection, ids: Sequence[int], parties: dict[int, Party]) -> dict[int, list[dict[str, Any]]]:
@@ -229,22 +230,22 @@ def _answered(c: Connection, party_ids: set[int]) -> set[int]:
     return found
 
 
-def _links(
+def _belongs(
     scope: Scope, people: list[dict[str, Any]], parties: dict[int, Party], orgs: dict[int, Party], answered: set[int]
-) -> list[Link]:
-    """The contacts and companies an interaction belongs to; marks those that must exist for it."""
-    found: dict[tuple[str, str], Link] = {}
+) -> list[Party]:
+    """The people and organizations an interaction belongs to; marks those that must exist for it."""
+    found: dict[tuple[str, str], Party] = {}
     for p in people:
         who = parties[p["party_id"]]
         if who.kind == "person":
             if scope.create == "replied_to" and who.id not in answered:
                 continue
             who.is_wanted = True
-            found["person", who.key] = Link("person", who.key)
+            found["person", who.key] = who
         if who.kind in {"person", "mailbox"} and who.organization_id in orgs:
             org = orgs[who.organization_id]
             org.is_wanted = True
-            found["organization", org.key] = Link("organization", org.key)
+            found["organization", org.key] = org
     return [found[k] for k in sorted(found)]
 
 
@@ -296,10 +297,10 @@ def _parties(c: Connection, scope: Scope, parties: dict[int, Party], orgs: dict[
     """People and organizations that must exist at the destination for the interactions to hang on."""
     found = []
     wanted = [p for p in parties.values() if p.is_wanted] + [o for o in orgs.values() if o.is_wanted]
-    known = remote_ids(c, scope.connection_id, wanted)
+    places.load(c, scope.connection_id, wanted)
     for p in sorted(wanted, key=lambda p: p.key):
-        kind = "organization" if p.kind == "organization" else "person"
-        if (kind, p.key) in known or kind not in scope.kinds or scope.create == "none":
+        kind = p.word
+        if p.places or kind not in scope.kinds or scope.create == "none":
             continue
         entity = _organization(c, p) if kind == "organization" else _person(c, p)
         org = orgs.get(p.organization_id or 0)
@@ -309,46 +310,24 @@ def _parties(c: Connection, scope: Scope, parties: dict[int, Party], orgs: dict[
     return found
 
 
-def remote_ids(c: Connection, connection_id: int, parties: Sequence[Any]) -> dict[tuple[str, str], str]:
-    """(kind, key) -> id at the destination: what we wrote there, and what its own records say is the same party.
+def _own(p: Party) -> sa.ColumnElement[bool]:
+    """Identifiers that are this party's without any decision: what was joined to it is not told to a tool as a fact.
 
-    An object of ours that somebody deleted there is not there, though we wrote it.
+    It would come back as that tool's word, and go on holding together what a person parts.
     """
-    found: dict[tuple[str, str], str] = {}
-    by_id = {p.id: p for p in parties}
-    for part in chunks([p.key for p in parties]):
-        query = sa.select(t.remote.c.kind, t.remote.c.key, t.remote.c.remote_id).where(
-            t.remote.c.connection_id == connection_id, t.remote.c.key.in_(part), t.remote.c.remote_id != ""
-        )
-        found.update({(kind, key): rid for kind, key, rid in c.execute(query)})
-    joined = (
-        sa.select(t.observation.c.party_id, t.record.c.external_id, t.record.c.gone_at)
-        .join(t.record, t.record.c.id == t.observation.c.record_id)
-        .join(t.stream, t.stream.c.id == t.record.c.stream_id)
-        .where(t.stream.c.connection_id == connection_id)
-        .order_by(t.record.c.gone_at.is_(None), t.record.c.id.desc())  # what is gone first, then the newest
-    )
-    for part in chunks(list(by_id)):
-        for party_id, external_id, gone_at in c.execute(joined.where(t.observation.c.party_id.in_(part))):
-            p = by_id[party_id]
-            named = ("organization" if p.kind == "organization" else "person", p.key)
-            if gone_at is None:
-                found[named] = external_id
-            elif found.get(named) == external_id:
-                del found[named]
-    return found
+    return sa.and_(t.identifier.c.party_id == p.id, sa.func.coalesce(t.identifier.c.home_id, p.id) == p.id)
 
 
 def _person(c: Connection, p: Party) -> Person:
     query = sa.select(t.identifier.c.scheme, t.identifier.c.value).where(
-        t.identifier.c.party_id == p.id, t.identifier.c.scheme.in_(("email", "phone"))
+        _own(p), t.identifier.c.scheme.in_(("email", "phone"))
     )
     identifiers = tuple(Identifier(s, v) for s, v in c.execute(query.order_by(t.identifier.c.id)))
     return Person(external_id=p.key, identifiers=identifiers, name=p.name)
 
 
 def _organization(c: Connection, p: Party) -> Organization:
-    query = sa.select(t.identifier.c.value).where(t.identifier.c.party_id == p.id, t.identifier.c.scheme == "domain")
+    query = sa.select(t.identifier.c.value).where(_own(p), t.identifier.c.scheme == "domain")
     domains = list(c.execute(query.order_by(t.identifier.c.id)).scalars())
     name = p.name or (domains[0] if domains else "")
     return Organization(external_id=p.key, identifiers=tuple(Identifier("domain", d) for d in domains), name=name)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Consent
-from hub.store import among, instant, micros, put
+from hub.store import add, among, instant, micros, put
 from hub.store import tables as t
 
 State = Literal["opted_in", "opted_out", "unknown"]
@@ -87,6 +87,12 @@ def opted_out() -> Any:
 _ADDRESSES = sa.select(t.identifier.c.id, t.identifier.c.party_id, t.identifier.c.scheme).where(
     among(t.identifier.c.party_id)
 )
+_TELLERS = (
+    sa.select(t.identifier.c.party_id, t.consent.c.channel, t.consent.c.at, t.consent.c.record_id)
+    .join(t.identifier, t.identifier.c.id == t.consent.c.identifier_id)
+    .where(among(t.identifier.c.party_id), t.consent.c.state == "opted_out")
+    .order_by(t.consent.c.record_id)
+)
 BY_PHONE = {"phone", "sms"}
 
 
@@ -96,24 +102,40 @@ def outlive(c: Connection, record_ids: Sequence[int], party_ids: Sequence[int], 
     It is told by the record `stand_in` from now on: address, channel and time, no evidence. For each address, because
     what joined them may go with the records, and nobody may be written to again for that.
     """
-    refused = [(pid, channel, s.at) for (pid, channel), s in standing(c, party_ids).items() if s.state == "opted_out"]
+    put(c, t.consent, [{**r, "record_id": stand_in} for r in _for_each_address(c, party_ids)])
+    c.execute(sa.delete(t.consent).where(among(t.consent.c.record_id)), {"values": list(record_ids)})
+
+
+def stay(c: Connection, party_ids: Sequence[int]) -> None:
+    """Before parties are parted: a refusal that stands for one stands for each of its addresses, whosever they are then."""
+    rows = _for_each_address(c, party_ids)
+    if rows:
+        add(c, t.consent, rows)
+
+
+def _for_each_address(c: Connection, party_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Rows of `consent`: what stands refused for a party, by each of its addresses, told by the record that told it."""
+    stands = standing(c, party_ids) if party_ids else {}
+    refused = [(pid, channel, s.at) for (pid, channel), s in stands.items() if s.state == "opted_out"]
     addresses: dict[int, list[tuple[int, str]]] = {}
-    people = sorted({pid for pid, _, _ in refused})
-    for iid, pid, scheme in c.execute(_ADDRESSES, {"values": people}) if refused else ():
+    tellers: dict[tuple[int, str, int], int] = {}
+    people = {"values": sorted({pid for pid, _, _ in refused})}
+    for iid, pid, scheme in c.execute(_ADDRESSES, people) if refused else ():
         addresses.setdefault(pid, []).append((iid, scheme))
+    for pid, channel, at, rid in c.execute(_TELLERS, people) if refused else ():
+        tellers.setdefault((pid, channel, at), rid)
     rows = []
     for pid, channel, at in refused:
         wanted = "phone" if channel in BY_PHONE else "email"
         fitting = [iid for iid, scheme in addresses[pid] if scheme == wanted] or [iid for iid, _ in addresses[pid]]
         rows += [
             {
-                "record_id": stand_in, "identifier_id": iid, "channel": channel, "state": "opted_out", "at": at,
-                "evidence": "", "is_current": False,
+                "record_id": tellers[pid, channel, at or 0], "identifier_id": iid, "channel": channel,
+                "state": "opted_out", "at": at, "evidence": "", "is_current": False,
             }
             for iid in fitting
         ]  # fmt: skip
-    put(c, t.consent, rows)
-    c.execute(sa.delete(t.consent).where(among(t.consent.c.record_id)), {"values": list(record_ids)})
+    return rows
 
 
 def history(c: Connection, party_id: int) -> list[dict[str, Any]]:

@@ -67,7 +67,10 @@ def relink(c: Connection, interaction_ids: Iterable[int], now: datetime) -> int:
 
 
 def follow(c: Connection, party_ids: Iterable[int], now: datetime) -> int:
-    """After parties were joined or changed organization: relink everything any of them takes part in."""
+    """After parties were joined, parted or changed organization: relink everything any of them takes part in.
+
+    All of it counts as changed, what stays with its party too: another contact may stand for that one now.
+    """
     ids: set[int] = set()
     wanted = sorted(set(party_ids))
     for part in chunks(wanted):
@@ -79,7 +82,10 @@ def follow(c: Connection, party_ids: Iterable[int], now: datetime) -> int:
                 .where(identifier.c.party_id.in_(part))
             ).scalars()
         )
-    return relink(c, ids, now)
+    moved = relink(c, ids, now)
+    for part in chunks(sorted(ids)):
+        c.execute(sa.update(interaction).where(interaction.c.id.in_(part)).values(changed_at=micros(now)))
+    return moved
 
 
 def _row(key: tuple[int, int, int], value: tuple[str, str]) -> Row:

@@ -73,15 +73,17 @@ def _identity(c: Connection, iid: int) -> list[dict[str, Any]]:
         d = t.decision.c
         decisions = c.execute(
             sa.select(t.decision).where(
-                sa.or_(d.left_identifier_id == r["id"], d.right_identifier_id == r["id"]), d.revoked_at.is_(None)
+                sa.or_(d.left_identifier_id == r["id"], d.right_identifier_id == r["id"]), d.revoked_at.is_(None),
+                d.verdict != "none",
             )
         ).mappings()
         found.append({
             "address": r["value"], "scheme": r["scheme"], "sharing": r["sharing"], "match_key": r["match_value"],
             "party": {"public_id": r["public_id"], "name": r["name"], "kind": r["kind"]},
             "decisions": [
-                {"verdict": x["verdict"], "rule": x["rule"], "by": x["actor"], "at": instant(x["decided_at"]),
-                 "reasons": json.loads(x["reasons"])} for x in decisions
+                {"verdict": x["verdict"], "kind": x["kind"], "rule": x["rule"], "by": x["actor"], "at": instant(x["decided_at"]),
+                 "act": x["act"], "weight": x["weight"], "version": x["version"], "reasons": json.loads(x["reasons"])}
+                for x in decisions
             ],
         })  # fmt: skip
     return found

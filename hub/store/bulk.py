@@ -106,6 +106,12 @@ def change(c: Connection, table: sa.Table, rows: Rows) -> None:
         _run(c, _change(c.dialect, table, tuple(rows[0])), [{**row, "_id": row["id"]} for row in rows])
 
 
+def bump(c: Connection, table: sa.Table, rows: Rows) -> None:
+    """Insert rows, or add their "count" to what stands under the other columns."""
+    if rows:
+        _run(c, _bump(c.dialect, table, tuple(rows[0])), rows)
+
+
 def bump_volume(c: Connection, deltas: dict[tuple[int, int, str, str], int]) -> None:
     """Add to the weekly rollup; rows that reach zero stay (and count nothing)."""
     rows = [
@@ -113,8 +119,7 @@ def bump_volume(c: Connection, deltas: dict[tuple[int, int, str, str], int]) -> 
         for (p, w, ch, d), n in deltas.items()
         if n
     ]
-    if rows:
-        _run(c, _bump(c.dialect), rows)
+    bump(c, t.volume, rows)
 
 
 def chunks(values: list[Any], size: int = 400) -> Iterator[list[Any]]:
@@ -156,11 +161,11 @@ def _change(dialect: Dialect, table: sa.Table, columns: tuple[str, ...]) -> _Rea
 
 
 @lru_cache(maxsize=16)
-def _bump(dialect: Dialect) -> _Ready:
-    statement = _upsert(dialect, t.volume)
-    keys = [col.name for col in t.volume.primary_key]
-    more = {"count": t.volume.c.count + statement.excluded.count}
-    return _compiled(dialect, statement.on_conflict_do_update(index_elements=keys, set_=more), [*keys, "count"])
+def _bump(dialect: Dialect, table: sa.Table, columns: tuple[str, ...]) -> _Ready:
+    statement = _upsert(dialect, table)
+    keys = [col.name for col in table.primary_key]
+    more = {"count": table.c["count"] + statement.excluded["count"]}
+    return _compiled(dialect, statement.on_conflict_do_update(index_elements=keys, set_=more), columns)
 
 
 @lru_cache(maxsize=64)

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from hub.api import ConfigError
 
 log = logging.getLogger("hub.store")
-SCHEMA_HEAD = "0004"
+SCHEMA_HEAD = "0005"
 
 
 class Store:
@@ -63,15 +63,15 @@ class Store:
         return store
 
     def _prepare(self, migrate: bool) -> None:
-        from hub.store.migrate import current, upgrade
-
         if (found := current(self.engine)) == SCHEMA_HEAD:
-            return
+            return  # as nearly always; Alembic takes longer to load than most commands to run
         if found is not None and found > SCHEMA_HEAD:
             raise ConfigError(
                 f"the database has schema {found}, this program knows up to {SCHEMA_HEAD}: upgrade interaction-hub"
             )
         if migrate:
+            from hub.store.migrate import upgrade
+
             upgrade(self.engine)
 
     @contextmanager
@@ -107,6 +107,14 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def current(engine: Engine) -> str | None:
+    """The schema version of the database, as Alembic notes it; None for an empty one."""
+    with engine.connect() as c:
+        if not sa.inspect(c).has_table("alembic_version"):
+            return None
+        return c.exec_driver_sql("select version_num from alembic_version").scalar()
 
 
 def _lower(value: Any) -> Any:

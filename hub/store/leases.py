@@ -37,10 +37,13 @@ def _is_dead(holder: str) -> bool:
     return False
 
 
+_HELD = sa.select(lease).where(lease.c.name == sa.bindparam("wanted")).with_for_update()
+
+
 def acquire(store: Store, name: str, holder: str, now: datetime, ttl: timedelta) -> int | None:
     """The fence number when the lease was free, expired, or ours already; None when somebody holds it."""
     with store.write() as c:
-        row = c.execute(sa.select(lease).where(lease.c.name == name).with_for_update()).mappings().first()
+        row = c.execute(_HELD, {"wanted": name}).mappings().first()
         is_held = row and row["holder"] != holder and row["expires_at"] > micros(now)
         if row and is_held and not _is_dead(row["holder"]):
             return None

@@ -5,16 +5,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Engine
 
 LOCK = 0x687562  # any number, the same in every process: "hub"
-
-
-def current(engine: Engine) -> str | None:
-    """The revision the database is at; None for an empty one."""
-    with engine.connect() as c:
-        return MigrationContext.configure(c).get_current_revision()
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -109,6 +110,10 @@ record = Table(
     Column("redirect_to", String(512)),
     UniqueConstraint("stream_id", "external_id"),
     Index("ix_record_disposition", "stream_id", "disposition"),
+    Index(
+        "ix_record_redirect", "stream_id", "redirect_to", sqlite_where=text("redirect_to IS NOT NULL"),
+        postgresql_where=text("redirect_to IS NOT NULL"),
+    ),
 )  # fmt: skip
 
 raw = Table(
@@ -188,10 +193,12 @@ identifier = Table(
     Column("value", String(512), nullable=False),  # normalised: one row per way of writing that may be sent to
     Column("match_value", String(512), nullable=False),
     Column("sharing", String(16), nullable=False),  # personal, role, list, no_reply, shared, free_domain, own
-    Column("party_id", Id, ForeignKey("party.id")),
+    Column("party_id", Id, ForeignKey("party.id")),  # whose it is today: derived from evidence and live decisions
+    Column("home_id", Id),  # the party made for it; None: it never stood alone
     UniqueConstraint("scheme", "value"),
     Index("ix_identifier_match", "scheme", "match_value"),
     Index("ix_identifier_party", "party_id"),
+    Index("ix_identifier_home", "home_id"),
 )  # fmt: skip
 
 observation = Table(
@@ -205,19 +212,62 @@ observation = Table(
     Index("ix_observation_identifier", "identifier_id"),
 )  # fmt: skip
 
-decision = Table(
+decision = Table(  # append-only; taking one back is another one, and the time of it here
     "decision", metadata, _id(),
     Column("left_identifier_id", Id, ForeignKey("identifier.id"), nullable=False),
     Column("right_identifier_id", Id, ForeignKey("identifier.id"), nullable=False),
-    Column("verdict", String(16), nullable=False),  # same, different, unsure
-    Column("kind", String(16), nullable=False),  # rule, model, human
+    Column("verdict", String(16), nullable=False),  # same, different; unsure: a person is asked; none: it takes back
+    Column("kind", String(16), nullable=False),  # human, tool, rule, model
     Column("rule", String(64), nullable=False),
     Column("reasons", Text, nullable=False, server_default="[]"),
+    Column("weight", Float),  # bits, where weighed
+    Column("records", Integer, nullable=False, server_default="0"),  # source records on both sides when it was made
+    Column("version", String(64), nullable=False, server_default=""),  # of the weights
     Column("actor", String(128), nullable=False),
     Column("decided_at", Micros, nullable=False),
     Column("revoked_at", Micros),
+    Column("act", BigInteger),  # id of the first decision made in one go; undone together
+    Column("revokes", BigInteger),  # the act that this one takes back
     Index("ix_decision_left", "left_identifier_id"),
     Index("ix_decision_right", "right_identifier_id"),
+    Index("ix_decision_act", "act"),
+    Index("ix_decision_human", "id", sqlite_where=text("kind = 'human'"), postgresql_where=text("kind = 'human'")),
+    Index(
+        "ix_decision_open", "verdict", sqlite_where=text("verdict = 'unsure' AND revoked_at IS NULL"),
+        postgresql_where=text("verdict = 'unsure' AND revoked_at IS NULL"),
+    ),
+)  # fmt: skip
+
+node = Table(  # what is compared of an identifier that may join others; for a tool's id, what its record says
+    "node", metadata,
+    Column("identifier_id", Id, ForeignKey("identifier.id"), primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),  # person, organization
+    Column("fields", Text, nullable=False),  # JSON: field -> match values (hub.identity.match.record)
+    Column("is_own", Boolean, nullable=False, server_default="0"),  # the tool says it is one of us
+    Column("owner_identifier_id", Id),
+    Column("said_at", Micros, nullable=False),
+)  # fmt: skip
+
+match_key = Table(  # where candidates are found; a key that too many share stops growing and is listed in hub_key
+    "match_key", metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),  # hash of hub.identity.match.keys
+    Column("identifier_id", Id, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+hub_key = Table(
+    "hub_key", metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String(256), nullable=False),
+    Column("skipped", BigInteger, nullable=False, server_default="0"),  # times it would have been looked up
+)  # fmt: skip
+
+value_count = Table(  # how often a value occurs among all nodes: what agreement on it is worth
+    "value_count", metadata,
+    Column("part", String(16), primary_key=True),
+    Column("value", String(256), primary_key=True),  # "": all of the part
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )  # fmt: skip
 
 statement = Table(
@@ -472,6 +522,7 @@ choice = Table(  # a person decided between values that differ; the newest count
     Column("value", Text, nullable=False),
     Column("actor", String(128), nullable=False),
     Column("chosen_at", Micros, nullable=False),
+    Column("home_id", Id),  # the party it was made for; a merge shows it with the whole, a split gives it back
     Index("ix_choice_party", "party_id", "field"),
 )  # fmt: skip
 

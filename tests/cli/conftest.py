@@ -75,7 +75,7 @@ class Servers:
         return self.company.mailboxes[0]
 
     def config(self) -> str:
-        """The hub's settings. project_created: the older, larger quota, so that no test waits for the next minute."""
+        """The hub's settings. project_created, tier: the larger quotas, so that no test waits for the next window."""
         return f"""\
 [hub]
 timezone = "Europe/Berlin"
@@ -101,6 +101,7 @@ connector = "hubspot"
 [connections.crm.settings]
 base_url = "{self.hubspot.url}/"
 token = {{ env = "CRM_TOKEN" }}
+tier = 250
 """
 
 

@@ -9,8 +9,8 @@ from hub import inbox
 from hub.api import Notice
 from hub.inbox.notices import FIRST_WAIT
 from hub.store import Store, tables
-from hub.store.database import SCHEMA_HEAD
-from hub.store.migrate import current, upgrade
+from hub.store.database import SCHEMA_HEAD, current
+from hub.store.migrate import upgrade
 
 SECOND = timedelta(seconds=1)
 

@@ -36,10 +36,10 @@ def call(key: str, number: str, minute: int = 0) -> Interaction:
     )
 
 
-def contact(key: str, *numbers: str, address: str = "") -> Person:
-    own = (Identifier("acorn:contacts", key), Identifier("email", address or f"{key}@kestrel.example"))
+def contact(key: str, *numbers: str, address: str = "", tool: str = "acorn:contacts", name: str = "") -> Person:
+    own = (Identifier(tool, key), Identifier("email", address or f"{key}@kestrel.example"))
     return Person(
-        external_id=key, identifiers=(*own, *(Identifier("phone", n) for n in numbers)), name=f"{key} Kestrel"
+        external_id=key, identifiers=(*own, *(Identifier("phone", n) for n in numbers)), name=f"{name or key} Kestrel"
     )
 
 
@@ -223,14 +223,14 @@ def test_a_number_changes_hands_as_the_records_say(store: Store) -> None:
     """Listed by two, dropped by one, listed by two whom a third record joins: home each time it is one person's."""
     w = world(store)
     tell(w, *(call(f"call{n}", number, n) for n, number in enumerate(PLAIN[1:3])))
-    tell(w, contact("ana", PLAIN[0]), contact("bo", PLAIN[3]))
+    tell(w, contact("ana", PLAIN[0]), contact("bo", PLAIN[3], tool="beech:users", name="ana"))
     both = {"About call0", "About call1"}
     assert on_timeline_of(w, "ana@kestrel.example") == on_timeline_of(w, "bo@kestrel.example") == set()
     told(w, contact("ana"))
     assert on_timeline_of(w, "bo@kestrel.example") == both
     told(w, contact("ana", PLAIN[2]))
     assert on_timeline_of(w, "ana@kestrel.example") == on_timeline_of(w, "bo@kestrel.example") == set()
-    joined = contact("cy", address="ana@kestrel.example")
+    joined = contact("cy", address="ana@kestrel.example", tool="cedar:members")
     also = (*joined.identifiers, Identifier("email", "bo@kestrel.example"))
     told(w, Person(external_id="cy", identifiers=also, name="Ana Kestrel"))
     assert on_timeline_of(w, "ana@kestrel.example") == on_timeline_of(w, "bo@kestrel.example") == both

@@ -31,8 +31,8 @@ from hub.store import (
     unpack,
     week_of,
 )
-from hub.store.database import SCHEMA_HEAD
-from hub.store.migrate import current, upgrade
+from hub.store.database import SCHEMA_HEAD, current
+from hub.store.migrate import upgrade
 
 # --- schema -------------------------------------------------------------------------------------------------------
 

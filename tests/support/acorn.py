@@ -23,6 +23,7 @@ from hub.api import (
     Found,
     Interaction,
     JournalEntry,
+    Link,
     Manifest,
     Page,
     Permission,
@@ -81,6 +82,7 @@ class Vendor:
     can_fetch: bool = True
     requests: int = 0
     objects: dict[str, tuple[str, str, Change]] = field(default_factory=dict)
+    associations: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     pushes: int = 0
     drop_every: int = 0
     kill_push: tuple[str, int] | None = None
@@ -251,8 +253,9 @@ class Acorn(Connector[AcornSettings]):
             return self._refuse(change, change.entity)
         if isinstance(change.entity, Person) and change.remote_id in vendor.feeds["parties"].records:
             return self._set(change, change.entity)
+        there = vendor.objects.keys() | vendor.feeds["parties"].records.keys()
         for link in change.links:
-            assert link.remote_id in vendor.objects, f"{change.kind} {change.key} hangs on {link}, which is not there"
+            assert link.remote_id in there, f"{change.kind} {change.key} hangs on {link}, which is not there"
         if change.op == "delete":
             before = vendor.objects.pop(change.remote_id, None)
             return Receipt(
@@ -262,11 +265,21 @@ class Acorn(Connector[AcornSettings]):
             before = vendor.objects[change.remote_id]
             vendor.objects[change.remote_id] = (change.kind, change.key, change)
             return Receipt(
-                key=change.key, outcome="updated", remote_id=change.remote_id, before=vendor.remember(before)
-            )
+                key=change.key, outcome="updated", remote_id=change.remote_id, before=vendor.remember(before),
+                **self._associate(change.remote_id, change),
+            )  # fmt: skip
         remote_id = f"o{len(vendor.log)}"
         vendor.objects[remote_id] = (change.kind, change.key, change)
-        return Receipt(key=change.key, outcome="created", remote_id=remote_id)
+        return Receipt(key=change.key, outcome="created", remote_id=remote_id, **self._associate(remote_id, change))
+
+    def _associate(self, remote_id: str, change: Change) -> dict[str, tuple[Link, ...]]:
+        """What is missing comes, what is named as over goes, all else stays; returns what came and what went."""
+        held = self.vendor.associations.setdefault(remote_id, set())
+        links = tuple(x for x in change.links if (x.kind, x.remote_id) not in held)
+        unlinked = tuple(x for x in change.unlinks if (x.kind, x.remote_id) in held)
+        held |= {(x.kind, x.remote_id) for x in links}
+        held -= {(x.kind, x.remote_id) for x in unlinked}
+        return {"links": links, "unlinked": unlinked}
 
     def _set(self, change: Change, wanted: Person) -> Receipt:
         """Fields of a record that is there; "" empties one."""
@@ -317,6 +330,9 @@ class Acorn(Connector[AcornSettings]):
             elif was.before is not None:
                 before = self.vendor.befores[was.before["ref"]]
                 self.vendor.objects[was.remote_id] = (entry.change.kind, key, before)
+                held = self.vendor.associations.setdefault(was.remote_id, set())
+                held -= {(x.kind, x.remote_id) for x in was.links}
+                held |= {(x.kind, x.remote_id) for x in was.unlinked}
             self.vendor.log.append(f"undo {entry.change.kind} {key}")
             receipts.append(Receipt(key=key, outcome="deleted" if was.outcome == "created" else "updated"))
         self.vendor._kill("undo")

@@ -12,8 +12,10 @@ _EMPTY = [f"delete from {table.name}" for table in reversed(tables.metadata.sort
 def empty(store: Store) -> None:
     """Take every row out, so that the next test (or example) starts afresh."""
     with store.write() as c:
+        cursor = c.connection.cursor()  # past SQLAlchemy, which takes longer over each than the database
         for statement in _EMPTY if store.is_sqlite else ["; ".join(_EMPTY)]:
-            c.exec_driver_sql(statement)
+            cursor.execute(statement)
+        cursor.close()
 
 
 @cache

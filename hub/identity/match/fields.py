@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from hub.identity import normal
 from hub.identity.match import names, values
 from hub.identity.match.strings import distance, near
 
@@ -93,17 +94,26 @@ def _middle_level(a: tuple[str, ...], b: tuple[str, ...]) -> str:
 
 
 def email_level(a: str, b: str) -> str:
-    """A name in front of the @ is the name's evidence and counted there; digits behind it are the mailbox's own."""
+    """A name in front of the @ is the name's evidence and counted there; digits behind it are the mailbox's own.
+
+    Nobody mistypes one free provider into another, or a letter and the number behind it at once.
+    """
     if a == b:
         return "same"
     local_a, _, domain_a = a.rpartition("@")
     local_b, _, domain_b = b.rpartition("@")
     if domain_a == domain_b and local_a.translate(_FILLING) == local_b.translate(_FILLING):
         return "other"  # anna1@ and anna2@, a.berg@ and a_berg@: the second came when the first was taken
-    limit = 3 if len(a) > 20 else 2
-    if distance(a, b, limit) <= limit:
+    limit, free = 3 if len(a) > 20 else 2, normal.free_domains()
+    is_two_providers = domain_a != domain_b and domain_a in free and domain_b in free
+    if not is_two_providers and not _other_numbers(local_a, local_b) and distance(a, b, limit) <= limit:
         return "slip"
     return "local part" if local_a == local_b and any(ch.isdigit() for ch in local_a) else "other"
+
+
+def _other_numbers(a: str, b: str) -> bool:
+    mine, theirs = ([ch for ch in local if ch.isdigit()] for local in (a, b))
+    return bool(mine and theirs) and mine != theirs
 
 
 _FILLING = dict.fromkeys(map(ord, "0123456789._-"))
@@ -185,8 +195,10 @@ COMPARE: dict[str, Callable[[str, str], Sequence[Reading]]] = {
 }
 FIELDS = tuple(COMPARE)  # cheap and telling ones first
 PARTS_OF = {"name": ("given", "family", "middle")}
-# What is often equal together says little more than the strongest of it.
-GROUPS: dict[str, str] = {"city": "place", "postcode": "place", "address": "place", "region": "place"}
+# What is often equal together says little more than the strongest of it; who work together work in one town.
+GROUPS: dict[str, str] = dict.fromkeys(("city", "postcode", "address", "region", "employer"), "place")
 # What says nothing where another field of the two was compared already (True), or agreed (False).
 IMPLIED = {"employer": {"email": False}, "handle": {"email": False, "name": True}}
+# What need not be compared at all where both have one of these.
+SPOKEN_FOR = {f: others for f, by in IMPLIED.items() if (others := tuple(o for o, always in by.items() if always))}
 STRONG = frozenset({"email", "phone", "number"})

@@ -17,6 +17,13 @@ def of(record: Record) -> list[str]:
     return sorted({kind + key for key in _keys(record)})
 
 
+def alone(record: Record) -> Iterator[tuple[str, str, str]]:
+    """(part, value, key) of the values that are keys by themselves."""
+    kind = "" if record.kind == "person" else f"{record.kind} "
+    for short, name in _ALONE.items():
+        yield from ((name, v, f"{kind}{short}:{v}") for v in record.fields.get(name, ()))
+
+
 def _keys(record: Record) -> Iterator[str]:
     get = record.fields.get
     for short, name in _ALONE.items():

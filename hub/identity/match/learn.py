@@ -3,11 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
-from hub.identity.match.fields import COMPARE, PARTS, Reading
+from hub.identity.match.fields import COMPARE, PARTS, Reading, Step
 from hub.identity.match.model import Counts, Model, Settings
-from hub.identity.match.profile import Profile, score
+from hub.identity.match.profile import Profile, common, weigh
 from hub.identity.match.record import Record
 
 _HOPELESS = -20.0  # bits: a pair that far off is not looked at again
@@ -35,31 +36,55 @@ def strangers(model: Model, records: Sequence[Record]) -> None:
     model.forget()
 
 
+@dataclass(slots=True)
+class _Pair:
+    """A candidate pair as it is weighed again and again: how its fields can be read does not change from round to round.
+
+    read: field -> the readings of its first values. several: fields with more than one value on a side.
+    """
+
+    a: Profile
+    b: Profile
+    read: dict[str, Sequence[Reading]]
+    several: frozenset[str]
+    equal: tuple[str, ...]
+
+    @classmethod
+    def of(cls, a: Profile, b: Profile) -> "_Pair":
+        read, several = {}, set()
+        for name in common(a, b):
+            mine, theirs = a.values[name], b.values[name]
+            x, y = next(iter(mine)), next(iter(theirs))
+            read[name] = COMPARE[name](min(x, y), max(x, y))
+            if len(mine) > 1 or len(theirs) > 1:
+                several.add(name)
+        equal = tuple(p for p in _SHARED if p in read and not a.values[p].keys().isdisjoint(b.values[p]))
+        return cls(a, b, read, frozenset(several), equal)
+
+
 def expect(model: Model, profiles: Sequence[Profile], pairs: Sequence[tuple[int, int]], of_all: float) -> None:
-    """Expectation and maximisation over pairs (indexes into profiles), a share `of_all` candidate pairs.
+    """Expectation and maximisation over pairs (indexes into profiles), a share `of_all` of the candidate pairs.
 
     Learns how often the same agree on each level, how far an equal value may still mean strangers, and how many records
     an entity has. The shipped shares weigh as much as `prior_strength` pairs, so that few pairs change little.
     """
     settings, counts = model.settings, model.counts
-    alive = list(pairs)
+    alive = [_Pair.of(profiles[i], profiles[j]) for i, j in pairs]
     for _ in range(settings.rounds):
         seen: dict[str, Counter[str]] = {p: Counter() for p in PARTS}
-        matches, still, equal = 0.0, [], Counter[str]()
-        for i, j in alive:
-            a, b = profiles[i], profiles[j]
-            weight = score(model, a, b, _HOPELESS)
+        matches, still, equal, steps = 0.0, list[_Pair](), Counter[str](), dict[Step, float]()
+        for pair in alive:
+            weight, best = _weigh(model, pair, steps)
             if weight < _HOPELESS:
                 continue
-            still.append((i, j))
-            for part in _SHARED:
-                equal[part] += not a.values.get(part, {}).keys().isdisjoint(b.values.get(part, {}))
+            still.append(pair)
+            equal.update(pair.equal)
             chance = 1 / (1 + 2.0 ** -min(weight, 60.0))
             if chance < 1e-3:
                 continue
             matches += chance
-            for name in a.values.keys() & b.values.keys():
-                for part, level, _, _ in _reading(model, name, a, b):
+            for reading in best:
+                for part, level, _, _ in reading:
                     seen[part][level] += chance
         alive = still
         for part, levels in seen.items():
@@ -71,8 +96,23 @@ def expect(model: Model, profiles: Sequence[Profile], pairs: Sequence[tuple[int,
         model.forget()
 
 
-def _reading(model: Model, name: str, a: Profile, b: Profile) -> Reading:
-    return model.reading(name, next(iter(a.values[name])), next(iter(b.values[name])))[1]
+def _weigh(model: Model, pair: _Pair, steps: dict[Step, float]) -> tuple[float, list[Reading]]:
+    """The weight of a pair, and the best reading of each field. steps: weights that were worked out this round."""
+    found, best = {}, []
+    for name, options in pair.read.items():
+        most = -math.inf
+        for reading in options:
+            total = 0.0
+            for step in reading:
+                weight = steps.get(step)
+                if weight is None:
+                    weight = steps[step] = model.step(step)
+                total += weight
+            if total > most:
+                most, chosen = total, reading
+        best.append(chosen)
+        found[name] = weigh(model, name, pair.a, pair.b) if name in pair.several else most
+    return model.total(found), best
 
 
 def _update(model: Model, part: str, levels: Counter[str]) -> None:
@@ -81,10 +121,8 @@ def _update(model: Model, part: str, levels: Counter[str]) -> None:
     model.m[part] = {lv: (levels[lv] + strength * share) / total for lv, share in shipped.items()}
 
 
-def learn(
-    settings: Settings, records: Sequence[Record], profiles: Sequence[Profile], pairs: Sequence[tuple[int, int]]
-) -> Model:
-    """A model for these records (sorted by id) from these candidate pairs."""
+def learn(settings: Settings, records: Sequence[Record], profiles: Sequence[Profile], pairs: Sequence[int]) -> Model:
+    """A model for these records (sorted by id) from these candidate pairs (i * count + j, as `batch.candidates` finds them)."""
     counts = Counts()
     for record in records:
         counts.add(record)
@@ -92,6 +130,7 @@ def learn(
     strangers(model, records)
     share = min(1.0, settings.sample / max(len(pairs), 1))
     cut = math.ceil(share * 2**32)
-    chosen = [(i, j) for i, j in pairs if (i * 2654435761 ^ j * 2246822519) * 3266489917 % 2**32 < cut]
-    expect(model, profiles, chosen, share)
+    found = (divmod(code, len(records)) for code in pairs)
+    chosen = [(i, j) for i, j in found if (i * 2654435761 ^ j * 2246822519) * 3266489917 % 2**32 < cut]
+    expect(model, profiles, [p for p in chosen if not profiles[p[0]].holders & profiles[p[1]].holders], share)
     return model

@@ -10,6 +10,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
 from typing import Any
 
 from hub.identity.match.fields import COMPARE, GROUPS, IMPLIED, PARTS, PARTS_OF, Reading, Step, name_parts
@@ -20,7 +22,7 @@ from hub.identity.match.record import Record
 class Settings:
     """The one configuration. Weights in bits (log2 odds)."""
 
-    auto: float = 5.0  # joined without asking, on grounds that are more than one
+    auto: float = 4.0  # joined without asking, on grounds that are more than one
     review: float = 0.0  # more likely the same than not: shown to a person
     margin: float = 2.0  # the runner-up must be this much weaker
     block: int = 80  # records that may share a key before it says nothing
@@ -34,6 +36,8 @@ class Settings:
     most_records: int = 100  # in one entity
     most_emails: int = 10
     most_phones: int = 6
+    neighbours: int = 50  # of one entity that are looked at in bulk: the likeliest
+    few: int = 100  # records that do not tell yet which names are common
     ask_above: int = 20  # records of one entity above which a person is asked; in bulk, each further one costs a bit
 
     @property
@@ -65,9 +69,10 @@ class Counts:
         return max(seen.get(value, 0) if seen else 0, 1) / max(self.totals[part], 1)
 
 
-def _implied(name: str, weights: Mapping[str, float]) -> bool:
+def implied(name: str, weights: Mapping[str, float]) -> bool:
     """Whether what this field says was said by another already (`fields.IMPLIED`)."""
-    return any(other in weights and (always or weights[other] > 0) for other, always in IMPLIED[name].items())
+    others = IMPLIED.get(name)
+    return others is not None and any(o in weights and (always or weights[o] > 0) for o, always in others.items())
 
 
 def counted(record: Record) -> Iterable[tuple[str, str]]:
@@ -83,6 +88,15 @@ def counted(record: Record) -> Iterable[tuple[str, str]]:
             )
 
 
+_BY_FREQUENCY = frozenset({"slip", "alike", "full", "national"})  # strangers with common values agree so more often
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((files("hub.identity.match") / "data" / "model.json").read_text("utf-8"))
+    return found
+
+
 class Model:
     """Weights for pairs of values. m, u: shares by part and level; shared: by part (see `fields.Part`)."""
 
@@ -93,6 +107,7 @@ class Model:
         self.shared = {p: part.shared for p, part in PARTS.items()}
         self.partners = 1.0  # other records that one record's entity is expected to have
         self._cache: dict[str, dict[tuple[str, str], float]] = {f: {} for f in COMPARE}
+        self._levels: dict[str, dict[str, tuple[float, float]]] = {}
         self.unequal: dict[str, float] = {}
         self.forget()
 
@@ -117,15 +132,31 @@ class Model:
         if state["settings"] != settings.hash:
             raise ValueError(f"learnt under settings {state['settings']}, not {settings.hash}: learn again")
         model = cls(settings, counts)
-        model.m, model.u, model.shared = dict(state["m"]), dict(state["u"]), dict(state["shared"])
+        for part, levels in state["m"].items():
+            model.m[part] = dict(levels)
+        model.u = {part: dict(levels) for part, levels in state["u"].items()}
+        model.shared |= state["shared"]
         model.partners = float(state["partners"])
         model.forget()
         return model
+
+    @classmethod
+    def shipped(cls, settings: Settings, counts: Counts) -> "Model":
+        """The model to begin with, from data/model.json: what a base knows before it has learnt from its own records.
+
+        `python -m benchmarks.identity.ship` writes that file: half `fields.PARTS`, half learnt without labels from 20,000
+        records that five tools would hold of invented people. How strangers agree in fields these do not have (birth,
+        street, number...) is drawn from values spread evenly.
+        """
+        return cls.of({**_shipped(), "settings": settings.hash}, settings, counts)
 
     def forget(self) -> None:
         """After m, u or shared changed."""
         for cache in self._cache.values():
             cache.clear()
+        for part, levels in self.m.items():
+            u = self.u.get(part, {})
+            self._levels[part] = {level: (max(m, 1e-4), u.get(level, 0.0)) for level, m in levels.items()}
         self.unequal = {f: max(0.0, sum(self._unequal(p) for p in PARTS_OF.get(f, (f,)))) for f in COMPARE}
 
     def _unequal(self, part: str) -> float:
@@ -137,16 +168,14 @@ class Model:
     def step(self, step: Step) -> float:
         """The weight of one comparison, in bits."""
         part, level, a, b = step
-        least = self.settings.strangest
-        m = max(self.m[part].get(level, 0.0), 1e-4)
+        m, u = self._levels[part][level]
         if part == "order":
             return math.log2(m) if level == "swapped" else 0.0
         if level == "same":
-            return math.log2(m / max(self._frequency(part, a, b) * self.shared[part], least))
-        u = max(self.u.get(part, {}).get(level, 0.0), least)
-        if level in ("slip", "alike", "full", "national"):
+            u = self._frequency(part, a, b) * self.shared[part]
+        elif level in _BY_FREQUENCY:
             u = max(u, math.sqrt(self.counts.share(part, a) * self.counts.share(part, b)) * self.shared[part])
-        return math.log2(m / u)
+        return math.log2(m / max(u, self.settings.strangest))
 
     def _frequency(self, part: str, a: str, b: str) -> float:
         """How often a stranger has this value. Names may be swapped; of several words the commonest is the one they share."""
@@ -169,24 +198,24 @@ class Model:
         cache = self._cache[field_name]
         found = cache.get(key)
         if found is None:
-            if len(cache) > 400_000:
+            if len(cache) > 100_000:
                 cache.clear()
             found = cache[key] = self.reading(field_name, a, b)[0]
         return found
 
     def total(self, weights: Mapping[str, float]) -> float:
         """The sum over fields, with the prior; what agrees again in the same group counts by `agreeing_again`."""
-        total, groups = self.prior, {}  # type: float, dict[str, list[float]]
+        single, groups = [self.prior], dict[str, list[float]]()
         for name, weight in weights.items():
-            if name in IMPLIED and _implied(name, weights):
+            if name in IMPLIED and implied(name, weights):
                 continue
             group = GROUPS.get(name)
             if group is None:
-                total += weight
+                single.append(weight)
             else:
                 groups.setdefault(group, []).append(weight)
         for found in groups.values():
             found.sort(reverse=True)
-            total += found[0]
-            total += sum(w * self.settings.agreeing_again if w > 0 else w for w in found[1:])
-        return total
+            single.append(found[0])
+            single += [w * self.settings.agreeing_again if w > 0 else w for w in found[1:]]
+        return math.fsum(single)  # the same in whatever order the fields came

@@ -1,6 +1,6 @@
 """One record: which known entity it belongs to, how sure that is, and why."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from hub.identity.match import keys
 from hub.identity.match.model import Model
 from hub.identity.match.profile import Profile, joined, score, weights
 from hub.identity.match.record import Record
-from hub.identity.match.vetoes import Different, grounds, over_limit, veto
+from hub.identity.match.vetoes import TWO_IDS, Different, grounds, over_limit, veto
 
 LINK, REVIEW, NEW = "link", "review", "new"
 
@@ -57,27 +57,42 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
+    """is_barred: two ids of one tool, and nothing else, stand against it: shown at most, never linked."""
+
     entity: str
     profile: Profile
     weights: dict[str, float]
+    is_barred: bool = False
 
 
 def decide(
-    record: Record, model: Model, index: Index, different: Different = frozenset(), explain: bool = True
+    record: Record,
+    model: Model,
+    index: Index,
+    different: Different = frozenset(),
+    explain: bool = True,
+    mine: Profile | None = None,
+    own: str = "",
 ) -> Decision:
-    """What to do with a record. explain: with the waterfall and the counterfactuals."""
-    mine = Profile.of(record)
+    """What to do with a record. explain: with the waterfall and the counterfactuals.
+
+    mine: what is known of the whole entity that the record belongs to already (the record's own values among it), where it
+    belongs to one; own: that entity's id, which is no candidate. LINK then joins two entities.
+    """
+    mine = mine or Profile.of(record)
     found, hubs, vetoed = list[_Candidate](), list[str](), dict[str, str]()
     for entity in _candidates(record, model, index, hubs):
+        if entity == own:
+            continue
         known = index.profile(entity)
         if reason := veto(mine, known, different):
             vetoed[entity] = reason
-        else:
-            found.append(_Candidate(entity, known, weights(model, mine, known)))
+        if reason in ("", TWO_IDS):
+            found.append(_Candidate(entity, known, weights(model, mine, known), bool(reason)))
     verdict, best, weight, second, why = _judge(model, mine, found)
     if best is None:
         return Decision(NEW, why=why, hubs=tuple(hubs), vetoed=vetoed)
-    lines = tuple(_waterfall(model, mine, best)) if explain else ()
+    lines = tuple(waterfall(model, mine, best.profile, best.weights)) if explain else ()
     without = dict(_counterfactuals(model, mine, found, verdict)) if explain and verdict != NEW else {}
     entity = best.entity if verdict != NEW else ""
     also = tuple(_also(model, joined(best.profile, mine), best, found, different)) if verdict == LINK else ()
@@ -88,7 +103,7 @@ def _also(
     model: Model, whole: Profile, best: _Candidate, found: list[_Candidate], different: Different
 ) -> Iterator[str]:
     """Entities that the record ties to its own: each is weighed against all that is known by then."""
-    left = [c for c in found if c is not best]
+    left = [c for c in found if c is not best and not c.is_barred]
     while left:
         weighed = [(score(model, whole, c.profile), c) for c in left]
         weight, other = max(weighed, key=lambda w: (w[0], w[1].entity))
@@ -106,8 +121,7 @@ def refusal(model: Model, a: Profile, b: Profile, different: Different = frozens
         return reason
     if len(a.records) + len(b.records) > model.settings.ask_above:
         return f"more than {model.settings.ask_above} records"
-    found = weights(model, a, b)
-    return grounds(found, a, b, model.total(found) >= 2 * model.settings.auto)
+    return grounds(model, weights(model, a, b), a, b)
 
 
 def _candidates(record: Record, model: Model, index: Index, hubs: list[str]) -> list[str]:
@@ -121,14 +135,25 @@ def _candidates(record: Record, model: Model, index: Index, hubs: list[str]) -> 
     return sorted(found)
 
 
-def _judge(
-    model: Model, mine: Profile, found: Iterable[_Candidate], without: str = ""
-) -> tuple[str, _Candidate | None, float, float | None, str]:
-    settings = model.settings
+_Judged = tuple[str, _Candidate | None, float, float | None, str]  # verdict, best, weight, runner-up's weight, why
+
+
+def _judge(model: Model, mine: Profile, found: Iterable[_Candidate], without: str = "") -> _Judged:
+    """A barred one that would have been linked is shown where no lawful one is linked or as likely."""
     ranked = sorted(
         ((model.total({f: w for f, w in c.weights.items() if f != without}), c) for c in found),
         key=lambda r: (-r[0], r[1].entity),
     )
+    judged = _best(model, mine, [r for r in ranked if not r[1].is_barred], without)
+    verdict, best, weight = judged[:3]
+    barred = next((r for r in ranked if r[1].is_barred and r[0] >= model.settings.auto), None)
+    if barred and verdict != LINK and (verdict == NEW or barred[0] > weight):
+        return REVIEW, barred[1], barred[0], weight if best else None, TWO_IDS
+    return judged
+
+
+def _best(model: Model, mine: Profile, ranked: list[tuple[float, _Candidate]], without: str) -> _Judged:
+    settings = model.settings
     if not ranked:
         return NEW, None, 0.0, None, "nobody like this is known"
     weight, best = ranked[0]
@@ -144,11 +169,9 @@ def _judge(
         why = "another entity is as likely"
     else:
         seen = Profile({f: v for f, v in mine.values.items() if f != without}, mine.records, mine.holders)
-        why = grounds(agree, seen, best.profile, weight >= 2 * settings.auto) or over_limit(
-            mine, best.profile, settings
-        )
-        if not why and len(best.profile.records) >= settings.ask_above:
-            why = f"an entity of {settings.ask_above} records"
+        why = grounds(model, agree, seen, best.profile) or over_limit(mine, best.profile, settings)
+        if not why and len(mine.records) + len(best.profile.records) > settings.ask_above:
+            why = f"more than {settings.ask_above} records"
     return (REVIEW if why else LINK), best, weight, second, why
 
 
@@ -158,11 +181,11 @@ def _rivals(model: Model, mine: Profile, ranked: list[tuple[float, _Candidate]])
     return score(model, whole, other) < model.settings.auto or bool(refusal(model, whole, other))
 
 
-def _waterfall(model: Model, mine: Profile, best: _Candidate) -> Iterator[Line]:
-    """Field by field, the pair of values that agrees best; the weight is that of all values together."""
+def waterfall(model: Model, mine: Profile, theirs: Profile, found: Mapping[str, float]) -> Iterator[Line]:
+    """Field by field, the pair of values that agrees best; the weight (of `found`) is that of all values together."""
     yield Line("prior", "", "", f"one in {model.counts.records} records", model.prior)
-    for name, weight in sorted(best.weights.items(), key=lambda i: -i[1]):
-        pairs = ((model.pair(name, x, y), x, y) for x in mine.values[name] for y in best.profile.values[name])
+    for name, weight in sorted(found.items(), key=lambda i: (-i[1], i[0])):
+        pairs = ((model.pair(name, x, y), x, y) for x in mine.values[name] for y in theirs.values[name])
         _, x, y = max(pairs)
         steps = model.reading(name, x, y)[1]
         level = ", ".join(f"{part} {level}" if part != name else level for part, level, _, _ in steps)

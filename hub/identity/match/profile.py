@@ -1,13 +1,14 @@
 """What is known of an entity: its records' values, each with the number of records that say so; and how two compare."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from hub.identity.match.fields import FIELDS, STRONG
-from hub.identity.match.model import Model
+from hub.identity.match.fields import FIELDS, SPOKEN_FOR, STRONG
+from hub.identity.match.model import Model, implied
 from hub.identity.match.record import Record
 
+_TURN = {name: i for i, name in enumerate(FIELDS)}
 _MOST = 8  # values of a field that speak for an entity: the commonest
 
 
@@ -24,8 +25,14 @@ class Profile:
     def of(cls, record: Record) -> "Profile":
         held = frozenset({record.holder}) if record.holder else frozenset[str]()
         return cls(
-            {f: dict.fromkeys(v, 1) for f, v in record.fields.items()}, [record.id], held, frozenset(record.mailboxes)
+            {f: _once(tuple(v)) for f, v in record.fields.items()}, [record.id], held, frozenset(record.mailboxes)
         )
+
+
+@lru_cache(maxsize=100_000)
+def _once(values: tuple[str, ...]) -> dict[str, int]:
+    """Each said by one record. Many records say the same: they share this, so nothing of a profile is changed in place."""
+    return dict.fromkeys(values, 1)
 
 
 def joined(a: Profile, b: Profile) -> Profile:
@@ -50,38 +57,51 @@ def weights(model: Model, a: Profile, b: Profile) -> dict[str, float]:
     return found
 
 
+def weigh(model: Model, name: str, a: Profile, b: Profile) -> float:
+    """The bits of one field that both have."""
+    return _one(model, name, a.values[name], b.values[name])
+
+
 def _one(model: Model, name: str, mine: dict[str, int], theirs: dict[str, int]) -> float:
     if len(mine) == 1 and len(theirs) == 1:
         (x,), (y,) = mine, theirs
         return model.pair(name, x, y)
-    odds = total = 0.0
-    for x, n in mine.items():
-        for y, k in theirs.items():
-            odds += n * k * 2.0 ** model.pair(name, x, y)
-            total += n * k
-    return math.log2(odds / total)
+    # fsum: the same sum in whatever order the values came
+    odds = math.fsum(n * k * 2.0 ** model.pair(name, x, y) for x, n in mine.items() for y, k in theirs.items())
+    return math.log2(odds / (sum(mine.values()) * sum(theirs.values())))
 
 
 def score(model: Model, a: Profile, b: Profile, floor: float = -math.inf) -> float:
     """The weight of both being one entity, in bits; below `floor` it may be any number below it."""
-    mine, theirs = a.values, b.values
     found: dict[str, float] = {}
     best, different = model.prior, []
-    for name in FIELDS:
-        if name in mine and name in theirs:
-            if mine[name].keys().isdisjoint(theirs[name]):
-                best += model.unequal[name]
-                different.append(name)
-            else:
-                weight = found[name] = _one(model, name, mine[name], theirs[name])
-                best += weight
-    for name in different:
+    theirs = b.values
+    for name, left in a.values.items():
+        right = theirs.get(name)
+        if right is None or (name in SPOKEN_FOR and _is_spoken_for(name, a, b)):
+            continue
+        if left.keys().isdisjoint(right):
+            best += model.unequal[name]
+            different.append((_TURN[name], name, left, right))
+        else:
+            weight = found[name] = _one(model, name, left, right)
+            best += weight
+    different.sort()
+    for _, name, left, right in different:
         if best < floor:
             return best
-        weight = found[name] = _one(model, name, mine[name], theirs[name])
+        if implied(name, found):
+            best -= model.unequal[name]
+            continue
+        weight = found[name] = _one(model, name, left, right)
         best += weight - model.unequal[name]
     return model.total(found) if best >= floor else best
 
 
-def profiles(records: Iterable[Record]) -> list[Profile]:
-    return [Profile.of(r) for r in records]
+def _is_spoken_for(name: str, a: Profile, b: Profile) -> bool:
+    return any(f in a.values and f in b.values for f in SPOKEN_FOR[name])
+
+
+def common(a: Profile, b: Profile) -> list[str]:
+    """The fields that both have, without those that another one of them speaks for."""
+    return [f for f in FIELDS if f in a.values and f in b.values and not (f in SPOKEN_FOR and _is_spoken_for(f, a, b))]

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from hub.identity import normal, phones
 from hub.identity.match import names, values
 from hub.identity.match.strings import fold
-from hub.own import is_no_reply
+from hub.identity.normal import is_among, role_localparts, written_out
+from hub.identity.normalisers import Normalisers, installed
 
 _LONGEST, _MOST_VALUES = 200, 20  # characters of a value, values of a field: the rest is junk or an attack
 Given = Mapping[str, "str | Iterable[str]"]
@@ -36,26 +36,32 @@ def prepare(
     holder: str = "",
     region: str = "",
     own: frozenset[str] = frozenset(),
+    normalisers: Normalisers | None = None,
 ) -> Record:
     """Normalise what a tool gave: first_name, last_name, full_name, email, phone, company, city, postcode, region, address,
     born, occupation, gender, number. Unknown fields are left alone; junk gives no value.
 
     region: two letters, for national telephone numbers. own: our own domains, which imply no employer.
+    normalisers: under the settings in force; without them, those that are installed as they come.
     """
+    by = normalisers or installed()
     found: dict[str, list[str]] = {}
     text = {key: kept for key, value in given.items() if (kept := tuple(_texts(value)))}
     name = _name(text)
+    if not by.is_built_in("person_name"):
+        name = _by_another(by, text, name)
     if name.key and kind == "person":
         found["name"] = [name.key]
         if len(name.given) > 1 and name.family:
             found["handle"] = [f"{name.given} {name.family}"]
-    mailboxes = _emails(text.get("email", ()), found, own)
+    mailboxes = _emails(text.get("email", ()), found, own, by)
+    if mailboxes and "email" not in found and _is_called_after_company(text, by):
+        for key in ("name", "handle"):
+            found.pop(key, None)
     for value in text.get("phone", ()):
-        key, _ = phones.match(value, region)
-        if sum(ch.isdigit() for ch in key) >= 6:
-            _put(found, "phone", values.phone(key))
+        _put(found, "phone", by("phone", value, region).value)
     for value in (*text.get("company", ()), *([name.company] if name.company else [])):
-        key = values.company(value)
+        key = by("company_name", value).value
         if kind == "organization":
             _put(found, "company", key)
         else:
@@ -96,22 +102,36 @@ def _name(text: Mapping[str, tuple[str, ...]]) -> names.Name:
     return name
 
 
-def _emails(given: Iterable[str], found: dict[str, list[str]], own: frozenset[str]) -> list[str]:
+def _by_another(by: Normalisers, text: Mapping[str, tuple[str, ...]], name: names.Name) -> names.Name:
+    """The name as an installed package reads it; whole, or put together from its parts."""
+    parts = (text.get(key, ("",))[0] for key in ("first_name", "last_name"))
+    key = by("person_name", text["full_name"][0] if "full_name" in text else " ".join(parts).strip()).value
+    given, middle, family = key.split("|") if key else ("", "", "")
+    return names.Name(given, tuple(middle.split()), family, name.company)
+
+
+def _is_called_after_company(text: Mapping[str, tuple[str, ...]], by: Normalisers) -> bool:
+    """Whether what stands for a name is the company's, with or without a role: "Nordlicht Labs Support"."""
+    called = (" ".join(w for w in fold(v).split() if w not in role_localparts()) for v in text.get("full_name", ()))
+    companies = {by("company_name", v).value for v in text.get("company", ())}
+    return any(by("company_name", v).value in companies for v in called)
+
+
+def _emails(given: Iterable[str], found: dict[str, list[str]], own: frozenset[str], by: Normalisers) -> list[str]:
     """Personal addresses become keys; role addresses are returned; both name the employer, unless the domain is free."""
     mailboxes = []
     for value in given:
-        address = normal.email(value)
-        local, at, host = address.rpartition("@")
-        if not (at and local and host):
+        address = by("email", value)
+        local, _, host = address.value.rpartition("@")
+        if not host:
             continue
-        word = fold(local.partition("+")[0]).replace(" ", "")
-        if local.partition("+")[0] in normal.role_localparts() or is_no_reply(address):
-            mailboxes.append(address)
+        if address.sharing in ("role", "no_reply", "shared"):
+            mailboxes.append(address.value)
         else:
-            _put(found, "email", normal.email_match(address))
-            if len(handle := "".join(ch for ch in word if ch.isalpha())) > 3:
+            _put(found, "email", address.value)
+            if len(handle := "".join(ch for ch in fold(local.partition("+")[0]) if ch.isalpha())) > 3:
                 _put(found, "handle", handle)
-        domain = normal.registrable_domain(host)
-        if domain and domain not in normal.free_domains() and domain not in own:
-            _put(found, "employer", fold(domain.partition(".")[0]).replace(" ", ""))
+        domain = by("domain", host)
+        if domain.value and not domain.sharing and not is_among(host, own):
+            _put(found, "employer", fold(written_out(domain.value.partition(".")[0])).replace(" ", ""))
     return mailboxes

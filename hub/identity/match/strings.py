@@ -1,10 +1,9 @@
-"""Spelling: folding to plain letters, how far two words are apart, and how a word sounds.
-
-`distance` is the one place where letters are compared: a compiled library can stand behind it with nothing else changed.
-"""
+"""Spelling: folding to plain letters, how far two words are apart, and how a word sounds."""
 
 import unicodedata
 from functools import lru_cache
+
+from rapidfuzz.distance import OSA
 
 _LETTERS = str.maketrans(
     {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
@@ -27,48 +26,14 @@ def fold(text: str) -> str:
     return plain if plain.isalnum() else " ".join("".join(ch if ch.isalnum() else " " for ch in plain).split())
 
 
-@lru_cache(maxsize=100_000)
-def _mask(text: str) -> int:
-    """Which letters occur (their number modulo 64): words that differ in many letters are far apart."""
-    mask = 0
-    for ch in text:
-        mask |= 1 << (ord(ch) & 63)
-    return mask
-
-
 def distance(a: str, b: str, limit: int) -> int:
-    """Letters to insert, drop, replace, or swap with the next one, to turn a into b; limit + 1 for anything above."""
-    if a == b:
-        return 0
-    if abs(len(a) - len(b)) > limit or (_mask(a) ^ _mask(b)).bit_count() > 2 * limit:
+    """Letters to insert, drop, replace, or swap with the next one, to turn a into b; limit + 1 for anything above.
+
+    Optimal string alignment: no letter is touched twice.
+    """
+    if abs(len(a) - len(b)) > limit:
         return limit + 1
-    start, end_a, end_b = 0, len(a), len(b)
-    while start < end_a and start < end_b and a[start] == b[start]:
-        start += 1
-    while end_a > start and end_b > start and a[end_a - 1] == b[end_b - 1]:
-        end_a -= 1
-        end_b -= 1
-    a, b = a[start:end_a], b[start:end_b]
-    if (len(a) <= 1 and len(b) <= 1) or (len(a) == 2 and a == b[::-1]):
-        return 1
-    return limit + 1 if limit < 2 else _table(a, b, limit)
-
-
-def _table(a: str, b: str, limit: int) -> int:
-    """Optimal string alignment, row by row; given up when a whole row is above the limit."""
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        new = [i]
-        for j, y in enumerate(b, 1):
-            best = min(row[j] + 1, new[j - 1] + 1, row[j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                best = min(best, before[j - 2] + 1)
-            new.append(best)
-        if min(new) > limit:
-            return limit + 1
-        before, row = row, new
-    return min(row[-1], limit + 1)
+    return OSA.distance(a, b, score_cutoff=limit)
 
 
 def near(a: str, b: str) -> int:

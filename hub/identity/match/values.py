@@ -1,19 +1,14 @@
-"""Dates, postcodes, places, companies and free text as they are compared; every function takes what was given."""
+"""Dates, postcodes, places and free text as they are compared; every function takes what was given."""
 
 import re
 from functools import lru_cache
 
+from hub.identity.match.companies import company as company
+from hub.identity.match.companies import similarity as company_similarity
 from hub.identity.match.strings import distance, fold, near
 
-_LEGAL_WORDS = (
-    "inc incorporated llc ltd limited plc corp corporation co company gmbh ag kg ohg ug mbh se sa sas sarl srl spa bv nv cv vof ab as "
-    "asa oy oyj aps kk pty pte sdn bhd lp llp llc lc pllc pc sl slu sab de cv rl ltda eireli sp zoo z o o kft zrt nyrt ooo oao zao "
-    "pao jsc ojsc cjsc doo dd ad ead eood sro as spol aktiengesellschaft gesellschaft aktiebolag osakeyhtio sociedad anonima "
-    "societe anonyme proprietary private public joint stock open closed"
-)
-_LEGAL = frozenset(_LEGAL_WORDS.split())
-_SMALL_WORDS = "the and of for de la le les el los der die das du des et y und e"
-_SMALL = frozenset(_SMALL_WORDS.split())
+__all__ = ["company_similarity"]
+
 _ADDRESS = {
     "street": "st", "str": "st", "avenue": "ave", "av": "ave", "boulevard": "blvd", "road": "rd", "drive": "dr", "place": "pl",
     "square": "sq", "lane": "ln", "court": "ct", "highway": "hwy", "parkway": "pkwy", "crescent": "cres", "circuit": "cct",
@@ -124,19 +119,3 @@ def address_level(a: str, b: str) -> str:
     if share > 0.99:
         return "same words"
     return "most" if share >= 0.6 else "half" if share >= 0.4 else "part"
-
-
-@lru_cache(maxsize=50_000)
-def company(given: str) -> str:
-    """A company's name: legal forms and small words gone, "&" gone like "and", single letters joined (I B M -> ibm)."""
-    words: list[str] = []
-    was_letter = False
-    for w in fold(given).split():
-        is_letter = len(w) == 1 and w.isalpha()
-        if is_letter and was_letter:
-            words[-1] += w
-        else:
-            words.append(w)
-        was_letter = is_letter
-    kept = [w for w in words if w not in _LEGAL and w not in _SMALL]
-    return " ".join(kept or words)

@@ -4,22 +4,29 @@ from collections.abc import Set
 
 from hub.identity import normal
 from hub.identity.match.fields import COMPARE, STRONG, Reading, company_level
-from hub.identity.match.model import Settings
+from hub.identity.match.model import Model, Settings
 from hub.identity.match.profile import Profile
+from hub.identity.match.values import phone_level
 
 Different = Set[frozenset[str]]  # pairs of record ids that a person called two entities
+TWO_IDS = "two ids of one tool"
 # Agreement on these, one of each, is what two independent grounds means; place fields are one ground together.
 _GROUNDS = {"name": "name", "born": "born", "city": "place", "postcode": "place", "address": "place", "company": "company",
-            "email": "email", "phone": "phone", "number": "number"}  # fmt: skip
+            "employer": "employer", "email": "email", "phone": "phone", "number": "number"}  # fmt: skip
 
 
 def veto(a: Profile, b: Profile, different: Different = frozenset()) -> str:
-    """Why these two are not one entity, in words; "" if nothing forbids it."""
-    if a.holders & b.holders:
-        return "two ids of one tool"
+    """Why these two are not one entity, in words; "" if nothing forbids it. TWO_IDS: nothing but that does.
+
+    What only that stands against may be a tool's own duplicates: worth showing to a person.
+    """
     if different and any(frozenset((x, y)) in different for x in a.records for y in b.records):
         return "a person said they are different"
-    shares = {f for f in ("email", "number", "born", "phone") if _equal(a, b, f)}
+    return _contradiction(a, b) or (TWO_IDS if a.holders & b.holders else "")
+
+
+def _contradiction(a: Profile, b: Profile) -> str:
+    shares = {f for f in ("email", "number", "born") if _equal(a, b, f)} | ({"phone"} if _is_one_line(a, b) else set())
     if not shares - {"phone"} and _companies_conflict(a, b):
         return "other companies, whatever telephone and address they share"
     if not _names_conflict(a, b):
@@ -35,20 +42,28 @@ def _equal(a: Profile, b: Profile, name: str) -> bool:
     return not a.values.get(name, {}).keys().isdisjoint(b.values.get(name, {}))
 
 
+def _is_one_line(a: Profile, b: Profile) -> bool:
+    """One telephone, of which one side may not say the country."""
+    mine, theirs = a.values.get("phone", ()), b.values.get("phone", ())
+    return any(phone_level(x, y) in ("same", "national") for x in mine for y in theirs)
+
+
 def _names_conflict(a: Profile, b: Profile) -> bool:
     """Every name of the one conflicts with every name of the other; a mailbox's name stands in where there is none."""
-    for name, conflicts in (("name", _is_conflict), ("handle", _is_other_handle)):
+    for name, conflicts in (("name", is_conflict), ("handle", _is_other_handle)):
         mine, theirs = a.values.get(name), b.values.get(name)
         if mine and theirs:
             return all(conflicts(reading) for x in mine for y in theirs for reading in COMPARE[name](x, y))
     return False
 
 
-def _is_conflict(reading: Reading) -> bool:
+def is_conflict(reading: Reading) -> bool:
     """Another last name is no conflict (people marry), unless the names must be swapped for the first ones to agree."""
     levels = {part: level for part, level, _, _ in reading}
     given, family = levels.get("given"), levels.get("family")
-    return given == "other" or (family == "other" and (given == "other name" or levels.get("order") == "swapped"))
+    if given == "other":
+        return True
+    return family == "other" and (given in ("other name", "alike", "slip") or levels.get("order") == "swapped")
 
 
 def _is_other_handle(reading: Reading) -> bool:
@@ -77,15 +92,19 @@ def over_limit(a: Profile, b: Profile, settings: Settings) -> str:
     )
 
 
-def grounds(weights: dict[str, float], a: Profile, b: Profile, is_sure: bool = False) -> str:
+def grounds(model: Model, weights: dict[str, float], a: Profile, b: Profile) -> str:
     """Why the agreement is too thin to act on alone; "" if a strong key or two independent grounds carry it.
 
-    is_sure: the weight is twice what is asked: then the employer is a ground, too (a rare name at one company).
+    Strong keys are an address or a number. Who share a telephone share the place where it stands: those are one ground. A
+    company gives namesakes two mailboxes, and one person one. Few records do not tell which names are common in one town:
+    there a place or an employer adds no ground to a name.
     """
-    agree = {_GROUNDS[f] for f, w in weights.items() if w > 1.0 and f in _GROUNDS}
-    if is_sure and weights.get("employer", 0.0) > 1.0:
-        agree.add("employer")
-    strong = {f for f in STRONG if _equal(a, b, f)}
-    if strong - {"phone"} or ("phone" in strong and len(agree) > 1):
+    if any(_equal(a, b, f) for f in STRONG - {"phone"}):
         return ""
+    if weights.get("email", 0.0) < 0 and _company_domains(a) & _company_domains(b):
+        return "two mailboxes in one company"
+    agree = {_GROUNDS[f] for f, w in weights.items() if w > 1.0 and f in _GROUNDS}
+    is_line_alone = "phone" in agree and "company" not in weights
+    if is_line_alone or ("name" in agree and model.counts.records < model.settings.few):
+        agree -= {"place", "employer"}
     return "" if len(agree) > 1 else "one ground alone: " + (next(iter(sorted(agree)), "nothing"))

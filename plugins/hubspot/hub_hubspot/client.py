@@ -262,15 +262,20 @@ class Client:
     async def property(self, kind: str, name: str) -> dict[str, Any] | None:
         """A property's definition, or None when there is none of that name."""
         try:
-            answer = await self.http.json("GET", self.paths("property", kind, name))
+            return _definition(await self.http.json("GET", self.paths("property", kind, name)), f"{kind}.{name}")
         except Gone:
             return None
-        if not isinstance(answer, dict):
-            raise ContractBroken(f"the definition of {kind}.{name} is not an object")
-        return answer
 
-    async def create_property(self, kind: str, definition: Mapping[str, Any]) -> None:
-        await self.http.request("POST", self.paths("properties", kind), json=definition, cost="write", safe=False)
+    async def create_property(self, kind: str, definition: Mapping[str, Any]) -> dict[str, Any]:
+        """The definition as HubSpot keeps it now."""
+        answer = await self.http.json("POST", self.paths("properties", kind), json=definition, cost="write", safe=False)
+        return _definition(answer, f"{kind}.{definition['name']}")
+
+
+def _definition(answer: Any, place: str) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        raise ContractBroken(f"the definition of {place} is not an object")
+    return answer
 
 
 def _filter(name: str, operator: str, value: str) -> dict[str, str]:

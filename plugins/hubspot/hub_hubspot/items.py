@@ -29,6 +29,7 @@ class Item:
     version: str = ""
     before: dict[str, Any] | None = None
     links: list[Link] = field(default_factory=list)
+    unlinked: list[Link] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     def fail(self, error: HubError | str) -> None:
@@ -40,7 +41,8 @@ class Item:
             self.fail("HubSpot's answer did not name this object")
         return Receipt(
             key=self.change.key, outcome=self.outcome or "failed", remote_id=self.remote_id, version=self.version,
-            before=self.before, links=tuple(self.links), error="; ".join(dict.fromkeys(self.errors)),
+            before=self.before, links=tuple(self.links), unlinked=tuple(self.unlinked),
+            error="; ".join(dict.fromkeys(self.errors)),
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Associations of pushed objects: only the missing ones, many to a call, the fate of each known."""
+"""Associations of pushed objects: only the missing ones, many to a call, the fate of each known; and those to take away."""
 
 from collections.abc import Iterable, Sequence
 
@@ -37,7 +37,10 @@ class Linker:
                 remote = link.remote_id or self._ids.get((target, link.key), "")
                 if not remote:
                     item.errors.append(f"not linked to {link.kind} {link.key}: it is not at HubSpot")
-                elif remote not in held.get((item.remote_id, target), ()):
+                elif remote in held.get((item.remote_id, target), ()):
+                    if item.outcome == "created":  # by an attempt whose answer was lost: so was this
+                        item.links.append(Link(link.kind, link.key, remote))
+                else:
                     pair = (item.remote_id, remote)
                     self._waiting.setdefault(target, {}).setdefault(pair, []).append((item, link))
         for target in list(self._waiting):
@@ -47,6 +50,20 @@ class Linker:
     async def flush(self) -> None:
         for target, waiting in self._waiting.items():
             await self._write(target, list(waiting))
+
+    async def part(self, items: Sequence[Item]) -> None:
+        """Take away what the changes name, where it stands."""
+        for target in sorted({LINKED[link.kind] for i in items for link in i.change.unlinks}):
+            over = [(i, x) for i in items for x in i.change.unlinks if LINKED[x.kind] == target]
+            try:
+                held = await self.client.links(self.kind, target, [i.remote_id for i, _ in over])
+                over = [(i, x) for i, x in over if x.remote_id in held[i.remote_id]]
+                await self.client.unlink(self.kind, target, [(i.remote_id, x.remote_id) for i, x in over])
+            except ScopeError as exc:
+                _tell([i for i, _ in over], exc)
+            else:
+                for item, link in over:
+                    item.unlinked.append(link)
 
     async def _resolve(self, links: Sequence[Link]) -> None:
         """Ids of linked objects the hub knows only by key."""

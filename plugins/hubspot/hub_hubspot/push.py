@@ -107,6 +107,7 @@ class Writer:
             await self._update(kind, [i for i in known if self._plan_update(i)])
             await linker.add([i for i in part if i.outcome in {"created", "updated", "unchanged"}])
         await linker.flush()
+        await linker.part([i for i in items if i.change.unlinks and i.outcome in {"created", "updated", "unchanged"}])
 
     def _plan_update(self, item: Item) -> bool:
         """Decide what to change in an existing object; False when nothing needs to be, or nothing may be."""

@@ -114,12 +114,11 @@ class Setup:
             if not self.settings.create_key_property:
                 return False, self._about_key(kind, f"property {name} does not exist and create_key_property is off")
             try:
-                await self.client.create_property(kind.name, await self._definition(kind))
-            except Conflict:
-                pass  # made by somebody else in this moment, or kept among archived ones: look again
+                found = await self.client.create_property(kind.name, await self._definition(kind))
+            except Conflict:  # made by somebody else in this moment, or kept among archived ones: look again
+                found = await self.client.property(kind.name, name)
             except RecordRejected as exc:
                 return False, self._about_key(kind, f"property {name} cannot be created: {exc.message}")
-            found = await self.client.property(kind.name, name)
         if not found or not found.get("hasUniqueValue"):
             return False, self._about_key(kind, f"property {name} is not set to require unique values: delete it")
         try:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hub.api import Conflict, Consent, Gone, JournalEntry, Receipt, RecordRejected
-from hub_hubspot.client import BATCH_LIMIT, Client, chunks
+from hub_hubspot.client import BATCH_LIMIT, LINK_WRITE_LIMIT, Client, chunks
 from hub_hubspot.consent import NEVER_BACK
 from hub_hubspot.errors import row_error
 from hub_hubspot.objects import LINKED
@@ -68,20 +68,41 @@ class Undoer:
         for part in chunks([(i, v) for i, v in values.items() if v], BATCH_LIMIT):
             failed |= await self._write(kind, part)
         links: dict[str, list[tuple[str, str]]] = {}
+        parted: dict[str, list[tuple[str, str]]] = {}
         for place in places:
             receipt = entries[place].receipt
-            for link in receipt.links:
-                if link.remote_id and receipt.remote_id not in failed:
-                    links.setdefault(LINKED[link.kind], []).append((receipt.remote_id, link.remote_id))
+            for given, of in ((links, receipt.links), (parted, receipt.unlinked)):
+                for link in of:
+                    if link.remote_id and receipt.remote_id not in failed:
+                        given.setdefault(LINKED[link.kind], []).append((receipt.remote_id, link.remote_id))
         for target, pairs in links.items():
             await self.client.unlink(kind, target, list(dict.fromkeys(pairs)))
+        for target, pairs in parted.items():
+            failed |= await self._link(kind, target, list(dict.fromkeys(pairs)))
         for place in places:
             receipt = entries[place].receipt
             if error := failed.get(receipt.remote_id):
                 receipts[place] = _answer(entries[place], "failed", error)
             else:
-                has_changed = bool(receipt.before or receipt.links)
+                has_changed = bool(receipt.before or receipt.links or receipt.unlinked)
                 receipts[place] = _answer(entries[place], "updated" if has_changed else "unchanged")
+
+    async def _link(self, kind: str, target: str, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+        """Associate again; {id: error} of those that could not be. A refused call is halved until one pair stands."""
+        failed: dict[str, str] = {}
+        for part in chunks(pairs, LINK_WRITE_LIMIT):
+            try:
+                answer = await self.client.link(kind, target, part)
+            except (RecordRejected, Conflict, Gone) as exc:
+                if len(part) == 1:
+                    return {part[0][0]: exc.message}
+                half = len(part) // 2
+                failed |= await self._link(kind, target, part[:half]) | await self._link(kind, target, part[half:])
+                continue
+            if answer.errors:
+                words = "; ".join(dict.fromkeys(p.words() for p in answer.errors))
+                failed |= {own: words for own, to in part if (own, to) not in answer.pairs()}
+        return failed
 
     async def _write(self, kind: str, rows: Sequence[tuple[str, dict[str, str]]]) -> dict[str, str]:
         """Write values; {id: error} of those refused. A refused batch is halved until one row stands."""

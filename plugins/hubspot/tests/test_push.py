@@ -233,6 +233,25 @@ async def test_a_task_keeps_its_due_date_and_needs_none(portal: Portal) -> None:
     assert held[0]["hubspot_owner_id"] == "70001"
 
 
+async def test_named_associations_go_others_stay_and_undo_brings_them_back(portal: Portal) -> None:
+    ada, ben, cleo = portal.contacts(3)
+    (first,) = await portal.hubspot.push([message(1, ada, ben)])
+    (mail,) = portal.held("emails")
+    portal.emulator.control("associate", {"type": "emails", "id": mail["id"], "to": "contacts", "to_id": cleo})
+    over = tuple(Link(kind="person", key=f"p-{c}", remote_id=c) for c in (ben, "987654"))
+    parting = msgspec.structs.replace(message(1, ada), remote_id=first.remote_id, unlinks=over)
+    (receipt,) = await portal.hubspot.push([parting])
+    assert portal.held("emails")[0]["associations"] == {"contacts": [ada, cleo]}
+    assert (receipt.links, receipt.unlinked, receipt.error) == ((), over[:1], "")
+    assert (await portal.hubspot.push([parting]))[0].unlinked == ()
+    (undone,) = await portal.hubspot.undo([JournalEntry(change=parting, receipt=receipt)])
+    assert (undone.outcome, undone.error) == ("updated", "")
+    assert sorted(portal.held("emails")[0]["associations"]["contacts"]) == [ada, ben, cleo]
+    portal.emulator.control("erase", {"type": "contacts", "id": ben})
+    (undone,) = await portal.hubspot.undo([JournalEntry(change=parting, receipt=receipt)])
+    assert (undone.outcome, "is not valid" in undone.error) == ("failed", True)
+
+
 async def test_a_link_known_only_by_key_is_resolved(portal: Portal) -> None:
     firm = Organization(external_id="o", name="Pine", identifiers=(Identifier("domain", "pine.example"),))
     await portal.hubspot.push([Change(key="o-1", kind="organization", op="upsert", entity=firm)])

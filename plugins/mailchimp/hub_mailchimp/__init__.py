@@ -58,7 +58,10 @@ class Mailchimp(Connector[MailchimpSettings]):
         channels=("email",),
         streams=(
             Stream("audiences", deletes="suspected", needs=("lists",), carries="reference"),
-            Stream("members", deletes="suspected", overlap=OVERLAP, census="ids", needs=("lists",), carries="parties"),
+            Stream(
+                "members", deletes="suspected", overlap=OVERLAP, census="ids", needs=("lists",), carries="parties",
+                ids="address",
+            ),
             Stream("campaigns", deletes="suspected", needs=("campaigns",), carries="reference"),
             Stream("sends", overlap=SETTLING, census="ids", needs=("reports",)),
             # Mailchimp keeps at most 1,000 opens and 1,000 clicks of a recipient per campaign.

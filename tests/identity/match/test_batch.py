@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hub.identity.match.batch import Clustering, batch
 from hub.identity.match.model import Counts, Model, Settings
-from hub.identity.match.profile import Profile, joined, profiles
+from hub.identity.match.profile import Profile, joined
 from hub.identity.match.record import Record, prepare
 from tests.identity.match.people import people, truth
 
@@ -60,7 +60,7 @@ def test_no_weight_breaks_a_veto_or_a_limit(seed: int, held: set[int], most: int
         prepare(f"{i:02}", {"email": f"a{i}@mail.example"}, holder="crm" if i in held else "") for i in range(30)
     ]
     different = {frozenset(draw.sample([r.id for r in records], 2)) for _ in range(10)}
-    work = Clustering(_Sure(Settings(most_records=most), Counts()), profiles(records), 0.0, different)
+    work = Clustering(_Sure(Settings(most_records=most), Counts()), [Profile.of(r) for r in records], 0.0, different)
     for _ in range(120):
         i, j = sorted(draw.sample(range(30), 2))
         work.edge(i, j, draw.uniform(1, 60))
@@ -76,7 +76,7 @@ def test_no_weight_breaks_a_veto_or_a_limit(seed: int, held: set[int], most: int
 
 def test_what_a_person_called_different_stays_apart_along_every_path() -> None:
     records = [prepare(str(i), {"email": "anna@mail.example", "full_name": "Anna Berg"}) for i in range(6)]
-    work = Clustering(_Sure(Settings(), Counts()), profiles(records), 0.0, {frozenset(("0", "5"))})
+    work = Clustering(_Sure(Settings(), Counts()), [Profile.of(r) for r in records], 0.0, {frozenset(("0", "5"))})
     for i in range(6):
         for j in range(i + 1, 6):
             work.edge(i, j, 9.0)
@@ -89,7 +89,7 @@ def test_what_would_be_large_needs_more_than_what_is_small() -> None:
     """Above the size at which a person is asked each further record costs a bit."""
     records = [prepare(f"{i:03}", {"city": "Lund"}) for i in range(60)]
     model = _Sure(Settings(agreeing_again=0.0), Counts(records=60))
-    work = Clustering(model, profiles(records), 0.0)
+    work = Clustering(model, [Profile.of(r) for r in records], 0.0)
     for i in range(1, 60):
         work.edge(0, i, 24.0)
     assert max(map(len, work.run())) == 20 + int(30 + model.prior)

@@ -30,6 +30,26 @@ def test_a_name_is_taken_apart(full: str, expected: tuple[str, tuple[str, ...], 
     assert (name.given, name.middle, name.family, name.company) == expected
 
 
+@pytest.mark.parametrize(
+    ("full", "expected"),
+    [
+        ("王小明", ("xiaoming", "wang")),
+        ("欧阳修", ("xiu", "ouyang")),
+        ("김정은", ("jeongeun", "kim")),
+        ("バラク・オバマ", ("baraku", "obama")),
+        ("ბარაკ ობამა", ("barak", "obama")),
+        ("Κυριάκος Μητσοτάκης", ("kyriakos", "mitsotakis")),
+        ("नरेन्द्र मोदी", ("narendra", "modii")),
+        ("Юлия Берг", ("yuliya", "berg")),
+        ("龘龘", ("龘龘", "")),
+    ],
+)
+def test_a_name_in_another_script_is_read_in_latin_letters(full: str, expected: tuple[str, str]) -> None:
+    name = names.split(full)
+    assert (name.given, name.family) == expected
+    assert names.parts("", full) == name or " " in full or not name.family
+
+
 def test_short_forms_go_both_ways_but_not_through_a_third() -> None:
     assert names.is_nickname("chris", "christopher") and names.is_nickname("christopher", "chris")
     assert names.is_nickname("chris", "christina")
@@ -100,6 +120,119 @@ def test_companies_lose_their_legal_form_and_keep_their_name() -> None:
     assert values.company("Limited") == "limited"
 
 
+@pytest.mark.parametrize(
+    ("given", "core"),
+    [
+        ("Kestrel Gesellschaft mit beschränkter Haftung", "kestrel"),
+        ("OAO Kestrel", "kestrel"),
+        ("ООО «Кестрел»", "kestrel"),
+        ("Open Joint Stock Company Kestrel", "kestrel"),
+        ("Kestrel S. de R.L. de C.V.", "kestrel"),
+        ("Kestrel Sp. z o.o.", "kestrel"),
+        ("Kestrel A/S", "kestrel"),
+        ("株式会社ケストレル", "kesutoreru"),
+        ("SAS Institute", "sas institute"),
+        ("Public Storage", "public storage"),
+        ("Kestrel Fund III L.P.", "kestrel fund 3"),
+        ("Kestrel Fund V L.P.", "kestrel fund 5"),
+        ("V Kestrel", "v kestrel"),
+        ("Triple P N.V.", "triple p"),
+        ("A B Kestrel", "kestrel"),
+        ("Kestrel Sales U.S.A.", "kestrel sales usa"),
+        ("Kestrel S.p.A.", "kestrel"),
+        ("Z.S.A.", "zsa"),
+        ("Brigade Forty 4", "brigade 44"),
+        ("Three Rivers Intl Grp", "3 rivers international group"),
+        ("I the B", "ib"),
+        ("", ""),
+        ("GmbH & Co. KG", "gmbh"),
+        ("&&&", ""),
+    ],
+)
+def test_the_name_of_a_company_without_its_legal_form(given: str, core: str) -> None:
+    assert values.company(given) == core
+    assert values.company(core) == core
+
+
+def rather(score: float) -> bool:
+    return score > 0.5
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "is_one"),
+    [
+        ("Anna Berg", "Berg, Anna", True),
+        ("Dr. Anna Berg", "Anna Maria Berg", True),
+        ("Mahmoud Hussein", "Mahmud Husayn", True),
+        ("AnnaBerg", "Anna Berg", True),
+        ("J.C. Berg", "Jean-Claude Berg", True),
+        ("A. Berg", "Anna Berg", True),
+        ("Bill Berg", "William Berg", True),
+        ("Abd al-Rahman Berg", "Abdulrahman Berg", True),
+        ("Барак Обама", "ბარაკ ობამა", True),
+        ("王小明", "Wang Xiaoming", True),
+        ("4nna Ber9", "Anna Berg", True),
+        ("Anna Berg", "Nora Berg", False),
+        ("B. Berg", "Anna Berg", False),
+        ("王伟", "王维", False),
+        ("Ali bin Omar Berg", "Omar bin Ali Berg", False),
+        ("Anna Maria Berg", "Anna Lena Berg", False),
+        ("Anna", "Anna Maria Berg", False),
+        ("Anna Berg", "Otto Maier", False),
+        ("", "", False),
+        ("Anna", "", False),
+    ],
+)
+def test_two_ways_to_write_a_name_and_two_names(a: str, b: str, is_one: bool) -> None:
+    assert rather(names.similarity(a, b)) is is_one
+    assert names.similarity(b, a) == pytest.approx(names.similarity(a, b))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "is_one"),
+    [
+        ("Kestrel GmbH", "Kestrel Gesellschaft mit beschränkter Haftung", True),
+        ("Kestrel GmbH", "KestrelGmbH", True),
+        ("Kestrel Labs Inc", "Kestrel Labs", True),
+        ("Kestrl Labs", "Kestrel Labs", True),
+        ("Kes Trel Labs", "Kestrel Labs", True),
+        ("International Kestrel Labs", "I.K.L. Corp", True),
+        ("7 Rivers", "Seven Rivers", True),
+        ("Kestrel Labs International", "Kestrel Labs Intl", True),
+        ("Kestrel AG", "Kestrel GmbH", False),
+        ("Kestrel Systems", "Kestrel Industries", False),
+        ("Kestrel Fund", "Kestrel Fund II", False),
+        ("Kestrel Labs", "Merlin Works", False),
+        ("", "Kestrel", False),
+    ],
+)
+def test_two_ways_to_write_a_company_and_two_companies(a: str, b: str, is_one: bool) -> None:
+    assert rather(values.company_similarity(a, b)) is is_one
+    assert values.company_similarity(b, a) == pytest.approx(values.company_similarity(a, b))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_likeness_is_between_nothing_and_one_and_the_same_both_ways(a: str, b: str) -> None:
+    for alike in (names.similarity, values.company_similarity):
+        assert 0.0 <= alike(a, b) <= 1.0
+        assert alike(a, a) in (0.0, 1.0)
+        assert alike(a, b) == pytest.approx(alike(b, a))
+
+
+def test_names_without_end_cost_no_more_than_long_ones() -> None:
+    for hostile in (
+        "a " * 50_000,
+        "a" * 100_000,
+        "ab" * 3 + " (" * 50_000,
+        ", " * 50_000,
+        "王" * 100_000,
+        "i v x " * 20_000,
+    ):
+        assert names.similarity(hostile, "Anna Berg") < 0.5
+        assert values.company_similarity(hostile, "Kestrel GmbH") < 0.5
+
+
 def test_telephones_agree_in_their_national_part_only_where_one_lacks_the_country() -> None:
     assert values.phone_level("0402981223", "+33402981223") == "national"
     assert values.phone_level("+49402981223", "+33402981223") == "other"
@@ -129,3 +262,12 @@ def test_folding_and_sound() -> None:
     assert fold("O'Brien-Müller") == "obrien muller"
     assert fold("Иванов") == "ivanov"
     assert sound("meyer") == sound("maier")
+
+
+def test_a_role_mailbox_called_after_its_company_is_nobody() -> None:
+    for name in ("Nordlicht Labs", "Nordlicht Labs Support", "NORDLICHT LABS GmbH"):
+        role = {"full_name": name, "email": "support@nordlicht.example", "company": "Nordlicht Labs"}
+        assert "name" not in prepare("1", role).fields
+        assert "name" in prepare("2", role | {"email": "labs@nordlicht.example"}).fields
+    anna = {"full_name": "Anna Berg", "email": "info@nordlicht.example", "company": "Nordlicht Labs"}
+    assert prepare("3", anna).fields["name"] == ("anna||berg",)

@@ -95,8 +95,61 @@ def test_two_ids_of_one_tool(memory: Memory) -> None:
         memory.model,
         memory,
     )
-    assert decision.entity != "tessa"
+    assert (decision.verdict, decision.entity, decision.why) == (REVIEW, "tessa", "two ids of one tool")
     assert decision.vetoed["tessa"] == "two ids of one tool"
+    assert {line.field for line in decision.lines} >= {"prior", "name", "email"}
+
+
+def test_a_tools_own_duplicate_hides_no_better_candidate(memory: Memory) -> None:
+    """One with the record's address and of its tool is barred; the one with the other address is linked all the same."""
+    memory.add(prepare("crm1", {"full_name": "Tessa Quist", "email": "tessa@quist.example"}, holder="crm"), "barred")
+    memory.add(prepare("mail", {"full_name": "Tessa Quist", "email": "t.quist@home.example"}), "lawful")
+    both = {"full_name": "Tessa Quist", "email": ["tessa@quist.example", "t.quist@home.example"]}
+    decision = decide(prepare("crm2", both, holder="crm"), memory.model, memory)
+    assert (decision.verdict, decision.entity) == (LINK, "lawful")
+    assert decision.also == ()
+
+
+def test_a_weak_duplicate_of_one_tool_is_not_shown(memory: Memory) -> None:
+    memory.add(prepare("crm1", {"full_name": "Tessa Quist"}, holder="crm"), "crm1")
+    decision = decide(prepare("crm2", {"full_name": "Tessa Holm", "city": "Lund"}, holder="crm"), memory.model, memory)
+    assert decision.entity != "crm1"
+
+
+def test_what_belongs_to_an_entity_speaks_with_all_that_is_known_of_it(memory: Memory) -> None:
+    """An address without a name says little; the entity it belongs to brings the name and the telephone."""
+    bare = prepare("bare", {"email": "anna@home.example", "city": "Lund"})
+    memory.add(bare, "mine")
+    memory.add(prepare("named", {"full_name": "Anna Berg", "phone": ANNA["phone"]}), "mine")
+    alone = decide(bare, memory.model, memory, own="mine")
+    assert (alone.verdict, alone.entity) == (NEW, "")
+    whole = decide(
+        prepare("named", {"full_name": "Anna Berg", "phone": ANNA["phone"]}),
+        memory.model,
+        memory,
+        mine=memory.profile("mine"),
+        own="mine",
+    )
+    assert (whole.verdict, whole.entity) == (LINK, "anna")
+    assert "city" in {line.field for line in whole.lines}
+    no = {frozenset(("bare", "anna"))}
+    barred = decide(bare, memory.model, memory, no, mine=memory.profile("mine"), own="mine")
+    assert barred.entity != "anna"
+
+
+def test_an_entity_is_no_candidate_for_itself(memory: Memory) -> None:
+    record = prepare("anna", ANNA)
+    assert decide(record, memory.model, memory, own="anna").entity != "anna"
+    assert decide(record, memory.model, memory).entity == "anna"
+
+
+def test_two_large_entities_are_asked_about(memory: Memory) -> None:
+    for i in range(15):
+        memory.add(prepare(f"big{i}", ANNA), "big")
+        memory.add(prepare(f"also{i}", ANNA), "also")
+    memory.merge("also", "anna")
+    decision = decide(prepare("big0", ANNA), memory.model, memory, mine=memory.profile("big"), own="big")
+    assert (decision.verdict, decision.why) == (REVIEW, "more than 20 records")
 
 
 def test_a_key_that_many_share_is_shown_and_not_followed(memory: Memory) -> None:

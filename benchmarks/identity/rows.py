@@ -1,0 +1,354 @@
+"""The rows of the table: what is measured, what it is held against, and what the peers gave.
+
+Figures of peers "elsewhere" were measured once on two shared cores (Splink 5.0, dedupe 3.0.3, goldenmatch 3.22.0, nomenklatura
+4.17.4); those "here" ran in the same run as ours. A floor is what must be met, a moonshot what would be new.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.identity import peers
+from benchmarks.measure import run
+
+Said = dict[str, Any]
+SIZE = {True: 1_500, False: 20_000}  # records in the store, quick or not
+
+
+@dataclass(frozen=True)
+class Options:
+    is_quick: bool = False
+    is_large: bool = False
+    peers: str = "splink"
+    may_install: bool = True
+
+
+@dataclass
+class Line:
+    number: int
+    what: str
+    figure: str
+    floor: str = ""
+    moonshot: str = ""
+    peer: str = ""
+    verdict: str = ""
+    detail: list[str] = field(default_factory=list)
+
+
+def judged(value: float, floor: float, moonshot: float, less: bool = False) -> str:
+    """less: the smaller the better."""
+    sign = -1 if less else 1
+    return "moonshot" if sign * value >= sign * moonshot else "floor" if sign * value >= sign * floor else "MISSED"
+
+
+def worst(*verdicts: str) -> str:
+    return max(verdicts, key=("moonshot", "floor", "MISSED").index)
+
+
+class Runs:
+    """Each measurement is made once, whatever rows ask for it."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._done: dict[tuple[object, ...], Said | RuntimeError] = {}
+
+    def __call__(self, module: str, *args: object, python: str = sys.executable) -> Said:
+        return self._once((module, *args), lambda: run(f"benchmarks.identity.{module}", *args, python=python).said)
+
+    def set(self, name: str) -> Said:
+        return self("one", name)
+
+    def peer(self, name: str, set_name: str) -> Said | str:
+        """What a peer gave, or why it gave nothing."""
+        if self.options.peers == "none" or (self.options.peers == "splink" and name != "splink"):
+            return "not asked for"
+        if not Path(__file__).with_name(f"peer_{name}.py").exists():
+            return "not run here"
+        try:
+            return self._once(
+                (name, set_name), lambda: peers.measured(name, set_name, self.options.may_install)
+            )  # fmt: skip
+        except peers.NotInstalled as exc:
+            return str(exc)
+        except RuntimeError as exc:
+            return "failed: " + (str(exc).strip().splitlines() or [""])[-1]
+
+    def _once(self, key: tuple[object, ...], measure: Callable[[], Said]) -> Said:
+        if key not in self._done:
+            print(f"  {' '.join(map(str, key))}", file=sys.stderr, flush=True)
+            try:
+                self._done[key] = measure()
+            except RuntimeError as exc:
+                self._done[key] = exc
+        found = self._done[key]
+        if isinstance(found, RuntimeError):
+            raise found
+        return found
+
+    @property
+    def generated(self) -> str:
+        return "generated_10k" if self.options.is_quick else "generated_100k"
+
+
+def beside(runs: Runs, set_name: str, elsewhere: str, names: tuple[str, ...] = ("splink",)) -> str:
+    """The peers' figures, those of this run first."""
+    here = []
+    for name in names:
+        said = runs.peer(name, set_name)
+        if isinstance(said, str):
+            here.append(f"{name} {said}")
+        else:
+            at = f" (P {said['p']:.3f}, largest {said['largest']}, at its best threshold)" if "at" in said else ""
+            here.append(f"{name} {said['f1']:.4f}{at} here")
+    return "; ".join(here) + f"; elsewhere {elsewhere}"
+
+
+def _set_row(
+    number: int, name: str, floor: float, moonshot: float, elsewhere: str, most: tuple[int, int] | None = None,
+    names: tuple[str, ...] = ("splink",),
+) -> Callable[[Runs], Iterator[Line]]:  # fmt: skip
+    def row(runs: Runs) -> Iterator[Line]:
+        said = runs.set(name)
+        every, auto = said["all"], said["auto"]
+        verdict = judged(every["f1"], floor, moonshot)
+        if most:
+            verdict = worst(verdict, judged(every["largest"], *most, less=True))
+        size = f", largest {every['largest']} (true {every['largest_true']})"
+        detail = [
+            f"P {every['p']:.4f} R {every['r']:.4f}{size}; automatic alone: P {auto['p']:.4f} R {auto['r']:.4f} F1 {auto['f1']:.4f}",
+            f"{said['records'] / said['batch_cpu_s']:,.0f} records per CPU second, learning included; configuration {said['settings']}",
+        ]
+        aims = [
+            f"{aim:.4g}" + (f", largest <= {n}" if n else "")
+            for aim, n in zip((floor, moonshot), most or (0, 0), strict=True)
+        ]
+        yield Line(number, f"{name}: F1 of final clusters", f"{every['f1']:.4f}", *aims, beside(runs, name, elsewhere, names),
+                   verdict, detail)  # fmt: skip
+
+    row.__doc__ = f"{name}: F1 of final clusters."
+    return row
+
+
+def names(runs: Runs) -> Iterator[Line]:
+    """Names of people and organizations told apart, best F1."""
+    said = runs("names", "--json")
+    for title, floor, moonshot in (("organizations", 0.87, 0.92), ("persons", 0.74, 0.82)):
+        found = said["kinds"][title]
+        speed = found["again_s"]
+        verdict = worst(judged(found["f1"], floor, moonshot), judged(speed, 20_000, 50_000))
+        detail = (
+            [f"held out {found['held_out']:.4f}; names never seen {found['first_s']:,.0f} pairs/s"]
+            if "held_out" in found
+            else []
+        )
+        yield Line(6, f"names of {title}: best F1, pairs/s", f"{found['f1']:.4f}, {speed / 1000:,.0f}k", f"{floor} at 20k",
+                   f"{moonshot} at 50k", f"nomenklatura elsewhere {'.891' if title == 'organizations' else '.756'} at 2-2.5k", verdict,
+                   detail)  # fmt: skip
+
+
+def automatic(runs: Runs) -> Iterator[Line]:
+    """Recall of the pairs at precision .999."""
+    for name, floor, moonshot in (
+        ("febrl3", 0.995, 0.997),
+        ("fake_1000", 0.676, 0.80),
+        ("historical_50k", 0.349, 0.50),
+    ):
+        if name == "historical_50k" and runs.options.is_quick:
+            continue
+        found, peer = runs.set(name)["recall_at_999"], runs.peer("splink", name)
+        here = f"splink {peer['recall_at_999']:.3f} here" if isinstance(peer, dict) else f"splink {peer}"
+        yield Line(10, f"{name}: recall at precision >= .999", f"{found:.3f}", f"{floor}", f"{moonshot}",
+                   f"{here}; elsewhere {floor}", judged(found, floor, moonshot))  # fmt: skip
+
+
+def generated(runs: Runs) -> Iterator[Line]:
+    """Generated records, automatic joins alone: F1."""
+    said = runs.set(runs.generated)
+    auto = said["auto"]
+    verdict = judged(auto["f1"], 0.85, 0.93)
+    verdict = worst(verdict, judged(auto["p"], 0.99, 0.995))
+    size = runs.generated.rpartition("_")[2]
+    yield Line(11, f"generated {size}, automatic: F1, P", f"{auto['f1']:.4f}, P {auto['p']:.4f}", ".85 at P .99", ".93 at P .995",
+               beside(runs, runs.generated, "100k: splink .746, keys and veto .784"), verdict,
+               [f"R {auto['r']:.4f}, largest {auto['largest']} (true {auto['largest_true']}); configuration {said['settings']}"])  # fmt: skip
+
+
+def decay(runs: Runs) -> Iterator[Line]:
+    """No decay with size: F1 of the larger base less that of 10k."""
+    small = runs.set("generated_10k")["auto"]
+    large = "generated_1m" if runs.options.is_large else "generated_100k"
+    if runs.options.is_quick:
+        raise RuntimeError("not with --quick: needs 100k records at least")
+    found = runs.set(large)["auto"]
+    change = found["f1"] - small["f1"]
+    verdict = worst(judged(change, -0.03, -0.01), judged(found["largest"], 40, 15, less=True))
+    note = "" if runs.options.is_large else "; 1M with --large only, so this is the first decade of two"
+    yield Line(12, f"{large} less generated_10k, automatic F1", f"{change:+.4f}", "-.03", "-.01, largest <= 15",
+               "elsewhere, 1M less 10k: splink -.17 at the best weight, -.039 at +8", verdict,
+               [f"{small['f1']:.4f} -> {found['f1']:.4f}, largest {small['largest']} -> {found['largest']} (true 12){note}"])  # fmt: skip
+
+
+def hazards(runs: Runs) -> Iterator[Line]:
+    """False joins by what people share."""
+    said = runs.set(runs.generated)
+    wrong, precision = said["false_joins"], said["auto"]["p"]
+    verdict = worst(judged(wrong["role"], 0, 0, less=True), judged(precision, 0.99, 0.999))
+    shared = ", ".join(f"{trap} {n}" for trap, n in wrong.items())
+    yield Line(13, f"{runs.generated}: role joins; P of all joins", f"{wrong['role']}; {precision:.4f}", "0; .99", "0; .999",
+               "elsewhere: keys of e-mail and phone P .900", verdict,
+               [f"wrong pairs by hazard: {shared}; configuration {said['settings']}"])  # fmt: skip
+
+
+def _stored(runs: Runs) -> Iterator[Said]:
+    sizes = [SIZE[runs.options.is_quick]] + ([100_000, 1_000_000] if runs.options.is_large else [])
+    for n in sizes:
+        yield runs("stored", "fill", "--records", n)
+
+
+def _disk(said: Said) -> str:
+    return f"a transaction of one row takes {said['commit_ms']['p50']:.1f} ms here (p99 {said['commit_ms']['p99']:.1f})"
+
+
+def online(runs: Runs) -> Iterator[Line]:
+    """One record into the store, its decision and reasons written: p99."""
+    for said in _stored(runs):
+        found, cpu, n = said["online_ms"], said["online_cpu_ms"], said["records"]
+        floor, moonshot = (10.0, 2.0) if n >= 1_000_000 else (5.0, 1.0)
+        verdict = judged(found["p99"], floor, moonshot, less=True)
+        if verdict == "moonshot" and found["p999"] > 10:
+            verdict = "floor"
+        detail = [
+            f"p50 {found['p50']:.1f}, p99.9 {found['p999']:.1f} ms; of CPU: p50 {cpu['p50']:.1f}, p99 {cpu['p99']:.1f}; {_disk(said)}",
+            f"decided: {', '.join(f'{v} {k}' for k, v in said['decided'].items())}; configuration {said['settings']}",
+        ]
+        yield Line(14, f"online at {n:,} records: p99", f"{found['p99']:.1f} ms", f"{floor:g} ms", f"{moonshot:g} ms, p99.9 < 10",
+                   "elsewhere, p50, nothing written: splink 157 / 193 / 355 ms at 10k / 100k / 1M", verdict, detail)  # fmt: skip
+
+
+def throughput(runs: Runs) -> Iterator[Line]:
+    """Records a second into the store, one process."""
+    for said in _stored(runs):
+        fill = said["fill"]
+        yield Line(15, f"throughput to {said['records']:,}, pages of 200", f"{fill['rec_cpu_s']:,.0f} rec/CPU s", "2k", "6k",
+                   "elsewhere: splink 5 rec/s", judged(fill["rec_cpu_s"], 2000, 6000),
+                   [f"{fill['rec_s']:,.0f} rec/s of wall time; one by one, each on disk: {said['online_rec_s']:,.0f} rec/s"])  # fmt: skip
+
+
+def bulk(runs: Runs) -> Iterator[Line]:
+    """Many records at once, from what was given to clusters."""
+    name = "generated_1m" if runs.options.is_large else runs.generated
+    said, peer = runs.set(name), runs.peer("splink", name)
+    rate, peak = said["records"] / said["batch_cpu_s"], said["peak_mb"]
+    here = ""
+    if isinstance(peer, dict):
+        here = f"splink {peer['records'] / peer['cpu_s']:,.0f} records per CPU second here; "
+    verdict = worst(judged(rate, 12_000, 40_000), judged(peak, 3000, 2000, less=True))
+    yield Line(16, f"batch, {said['records']:,} records: rec/CPU s, peak", f"{rate:,.0f}, {peak:,.0f} MB", "12k, 3 GB", "40k, 2 GB",
+               f"{here}elsewhere 1M: splink 24.6k rec/s, 2.3 GB", verdict,
+               [] if runs.options.is_large else ["1M with --large only; learning included, which a second run does not need"])  # fmt: skip
+
+
+def undo(runs: Runs) -> Iterator[Line]:
+    """A merge taken back: p50, and whether all is as it was."""
+    for said in _stored(runs):
+        found = said["undo"]
+        cpu, ms = found["undo_cpu_ms"], found["undo_ms"]
+        verdict = judged(ms["p50"], 10, 3, less=True) if found["is_same"] else "MISSED"
+        same = "all derived rows byte-equal" if found["is_same"] else "NOT the same rows as before"
+        yield Line(17, f"undo with {said['entities']:,} entities: p50", f"{ms['p50']:.1f} ms", "10 ms, flat", "3 ms, flat, byte-equal",
+                   "elsewhere: nomenklatura 32 ms at 2k clusters, 134 ms at 10k, linear", verdict,
+                   [f"{same} after {found['acts']} merges and undos; of CPU p50 {cpu['p50']:.1f} ms; the merge itself p50 "
+                    f"{found['merge_ms']['p50']:.1f} ms; {_disk(said)}"])  # fmt: skip
+
+
+def explain(runs: Runs) -> Iterator[Line]:
+    """Why two are one, with what would have happened without each field."""
+    for said in _stored(runs):
+        found = said["explain"]
+        whole = (
+            found["looked_at"]
+            and found["with_waterfall"] == found["looked_at"]
+            and not said["decided"]["model without reasons"]
+        )
+        verdict = ("moonshot" if found["same_cpu_ms"]["p50"] < 2 else "floor") if whole else "MISSED"
+        yield Line(18, f"explain a link at {said['records']:,}: p50", f"{found['same_ms']['p50']:.1f} ms", "every link", "< 2 ms, counterfactual",
+                   "splink: waterfall in a batch run; nomenklatura keeps no reasons", verdict,
+                   [f"waterfall on {found['with_waterfall']} of {found['looked_at']} links, counterfactuals on {found['with_counterfactual']}",
+                    f"of CPU: p50 {found['same_cpu_ms']['p50']:.1f}, p99 {found['same_cpu_ms']['p99']:.1f} ms; why not: p50 "
+                    f"{found['not_ms']['p50']:.1f} ms (judged on CPU: the machine is shared)"])  # fmt: skip
+
+
+def labels(runs: Runs) -> Iterator[Line]:
+    """Answers of people needed to reach dedupe's F1 with 100 labels on fake_1000."""
+    found = runs.set("fake_1000")["all"]["f1"]
+    low, high = 0.953, 0.970
+    if found < low:
+        raise RuntimeError(f"F1 {found:.4f} without an answer; learning from answers is not measured by this bench")
+    yield Line(19, "labels to reach dedupe's F1 on fake_1000", "0", "100", "30", f"dedupe, 100 labels: {low}-{high:.3f} by run",
+               "moonshot", [f"{found:.4f} without any; dedupe's best run of three is {'reached' if found >= high else 'not reached'}"])  # fmt: skip
+
+
+def orders(runs: Runs) -> Iterator[Line]:
+    """The same records in five orders: agreement, before and after the nightly audit."""
+    asked = [("orders_fake", 1000)] if os.environ.get("HUB_IDENTITY_DATA") else []
+    asked.append(("orders", 500 if runs.options.is_quick else 10_000))
+    for what, n in asked:
+        times = 2 if runs.options.is_quick else 5
+        said = runs("stored", what, "--records", n, "--times", times)
+        verdict = "moonshot" if said["is_identical"] else judged(said["ari_before"], 0.99, 2.0)
+        name = "fake_1000" if what == "orders_fake" else f"invented or generated {n:,}"
+        same = "identical" if said["is_identical"] else f"ARI {said['ari_after']:.4f}"
+        yield Line(20, f"{name}, {times} orders, after the audit", same, "ARI .99", "identical",
+                   "not measured on any peer", verdict,
+                   [f"ARI before the audit {said['ari_before']:.4f}; F1 after it {said['f1']:.4f} at least; configuration {said['settings']}"])  # fmt: skip
+
+
+def footprint(runs: Runs) -> Iterator[Line]:
+    """What identity adds to an install and to an import."""
+    said = runs("footprint")
+    size = said["own_mb"] + sum(said["needs_mb"].values())
+    adds = max(said["import_s"]["hub.identity"] - said["import_s"]["hub.store"], 0.0)
+    verdict = worst(judged(size, 70, 30, less=True), judged(adds, 0.3, 0.15, less=True))
+    try:
+        peers.python("splink", install=False)
+        here = f"splink {peers.installed_mb('splink'):,.0f} MB here; "
+    except peers.NotInstalled:
+        here = ""
+    yield Line(21, "install, and import beyond the store", f"{size:.1f} MB, {adds:.2f} s", "70 MB, .3 s", "30 MB, .15 s",
+               f"{here}elsewhere: splink 278 MB, .25 s; goldenmatch 405 MB, .43 s", verdict,
+               [f"own files {said['own_mb']:.1f} MB; import with the store: {said['import_s']['hub.identity']:.2f} CPU s"])  # fmt: skip
+
+
+def parity(runs: Runs) -> Iterator[Line]:
+    """The same model run by Splink on DuckDB: equal links."""
+    try:
+        interpreter = peers.python("splink", runs.options.may_install and runs.options.peers != "none")
+    except peers.NotInstalled as exc:
+        raise RuntimeError(str(exc)) from None
+    packages = next(Path(interpreter).parents[1].glob("lib/python*/site-packages"))
+    asked = ["invented"] if runs.options.is_quick else ["invented", "fake_1000", "febrl3", "generated_10k"]
+    for name in asked:
+        try:
+            said = runs("parity", name, "--records", 1000 if runs.options.is_quick else 4000, "--packages", packages)
+        except RuntimeError as exc:
+            if "is not set" not in str(exc):
+                raise
+            continue
+        yield Line(22, f"{name}: links equal to Splink's", f"{said['covered_equal']:.3%}", "runs on DuckDB", ">= 99.9 %",
+                   "the same file on Spark: not run here", "moonshot" if said["covered_equal"] >= 0.999 else "floor",
+                   [f"{said['covered']:,} of {said['links']:,} links are what the file covers (one value a field); all: {said['equal']:.3%}; "
+                    f"weights within .1 bit {said['within_tenth_bit']:.1%}; configuration {said['settings']}"])  # fmt: skip
+
+
+ROWS: dict[int, Callable[[Runs], Iterator[Line]]] = {
+    1: _set_row(1, "febrl3", 0.998, 0.9995, "goldenmatch .9994, splink .9991", names=("splink", "goldenmatch")),
+    2: _set_row(2, "febrl4", 0.999, 0.9998, "splink .9993"),
+    3: _set_row(3, "fake_1000", 0.93, 0.97, "splink .921, dedupe with 100 labels .953-.970", (11, 8), ("splink", "dedupe", "goldenmatch")),
+    4: _set_row(4, "historical_50k", 0.85, 0.90, "goldenmatch .841, splink .829 (largest 63-78; 5,651 unguarded)", (40, 25)),
+    5: _set_row(5, "Fodors-Zagats", 0.96, 0.99, "splink .940, dedupe with labels .982"),
+    6: names, 10: automatic, 11: generated, 12: decay, 13: hazards, 14: online, 15: throughput, 16: bulk, 17: undo, 18: explain,
+    19: labels, 20: orders, 21: footprint, 22: parity,
+}  # fmt: skip

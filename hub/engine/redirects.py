@@ -1,0 +1,135 @@
+"""Records that their tool merged: which id stands for which today, however and in whatever order it was told.
+
+The survivor's record may name those it absorbed, the absorbed one's may point at its survivor, or nobody says anything:
+then, in a stream declared so, one that vanishes while another lists all its addresses was merged into that one.
+A pointer is kept on the absorbed record's row, so that it holds whenever the survivor turns up.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.api import RawRecord, Redirect
+from hub.store import among, chunks, unpack
+from hub.store import tables as t
+
+MERGED = "merged at source"  # the rule under which an absorbed record is gone
+LONGEST = 100  # pointers followed one after the other; no tool merges that deep
+PERSONAL = ("personal", "own")
+
+r, o, i, s = t.record.c, t.observation.c, t.identifier.c, t.statement.c
+_INTO = sa.select(r.external_id, r.redirect_to).where(
+    r.stream_id == sa.bindparam("stream_id"), r.redirect_to.is_not(None), among(r.redirect_to)
+)
+_OF = sa.select(r.redirect_to).where(r.stream_id == sa.bindparam("stream_id"), r.external_id == sa.bindparam("ext"))
+_RAWS = (
+    sa.select(r.id, r.external_id, t.raw.c.codec, t.raw.c.body)
+    .join(t.raw, t.raw.c.record_id == r.id)
+    .where(r.stream_id == sa.bindparam("stream_id"), among(r.external_id), r.gone_at.is_(None))
+    .order_by(r.id)
+)
+_LISTED = (
+    sa.select(o.record_id, i.match_value)
+    .join(t.identifier, i.id == o.identifier_id)
+    .where(among(o.record_id), i.scheme == "email", i.sharing.in_(PERSONAL))
+)
+_ALSO_LISTED = (
+    sa.select(i.match_value, r.id, r.external_id)
+    .distinct()
+    .join(t.observation, o.identifier_id == i.id)
+    .join(t.record, r.id == o.record_id)
+    .where(
+        i.scheme == "email", among(i.match_value), i.sharing.in_(PERSONAL), r.gone_at.is_(None),
+        r.stream_id == sa.bindparam("stream_id"),
+    )
+)  # fmt: skip
+_NAMES = sa.select(s.record_id, s.value).where(among(s.record_id), s.field == "name")
+
+
+def absorbed(c: Connection, stream_id: int, external_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Survivor -> the ids merged into it, straight or through others, as their own records pointed."""
+    found: dict[str, list[str]] = {}
+    leads_to = {ext: ext for ext in external_ids}
+    while leads_to:
+        rows = c.execute(_INTO, {"stream_id": stream_id, "values": sorted(leads_to)}).all()
+        further = {}
+        for ext, into in rows:
+            survivor = leads_to[into]
+            ids = found.setdefault(survivor, [])
+            if ext != survivor and ext not in ids:
+                ids.append(ext)
+                further[ext] = survivor
+        leads_to = further
+    return found
+
+
+def path(c: Connection, stream_id: int, told: Redirect, page: Mapping[str, str]) -> list[str]:
+    """The ids from the absorbed one to the last that stands for it; more than once the same, or more than `LONGEST`: no end.
+
+    page: id -> what it points at, "" for nothing, of records that arrive now: their word counts over what is stored.
+    """
+    ids = [told.external_id, told.into]
+    while len(ids) <= LONGEST and ids[-1] not in ids[:-1]:
+        last = ids[-1]
+        into = page[last] if last in page else c.execute(_OF, {"stream_id": stream_id, "ext": last}).scalar()
+        if not into:
+            break
+        ids.append(into)
+    return ids
+
+
+def has_no_end(ids: Sequence[str]) -> bool:
+    return len(ids) > LONGEST or ids[-1] in ids[:-1]
+
+
+def point(c: Connection, stream_id: int, into: Mapping[str, str]) -> None:
+    """Remember on the rows of absorbed records (those that were ever held) what stands for them."""
+    rows = [{"ext": ext, "at": survivor} for ext, survivor in into.items()]
+    where = (r.stream_id == stream_id, r.external_id == sa.bindparam("ext"))
+    if rows:
+        c.execute(sa.update(t.record).where(*where).values(redirect_to=sa.bindparam("at")), rows)
+
+
+def unheard(c: Connection, connection_id: int, record_ids: Sequence[int]) -> set[int]:
+    """Those of these records that identity has not heard of, where entries were written: who they stand for has one more."""
+    seen = sa.select(o.record_id).where(among(o.record_id))
+    new = set(record_ids) - set(c.execute(seen, {"values": list(record_ids)}).scalars())
+    where = (t.remote.c.connection_id == connection_id, t.remote.c.kind == "interaction")
+    return new if new and c.execute(sa.select(t.remote.c.key).where(*where).limit(1)).scalar() else set()
+
+
+def raws(c: Connection, stream_id: int, external_ids: Iterable[str]) -> list[tuple[int, RawRecord]]:
+    """(record id, raw form) of those that are held and not gone."""
+    rows = c.execute(_RAWS, {"stream_id": stream_id, "values": sorted(external_ids)})
+    return [(rid, RawRecord(ext, unpack(codec, body))) for rid, ext, codec, body in rows]
+
+
+def recognised(c: Connection, stream_id: int, record_ids: Sequence[int]) -> dict[int, str]:
+    """Vanished record -> the id of the one left that took its place: it alone lists all its addresses, under no other name."""
+    going, found = set(record_ids), dict[int, str]()
+    for part in chunks(list(record_ids)):
+        listed: dict[int, set[str]] = {}
+        for rid, match in c.execute(_LISTED, {"values": part}):
+            listed.setdefault(rid, set()).add(match)
+        holders: dict[str, dict[int, str]] = {}
+        wanted = {"stream_id": stream_id, "values": sorted(set().union(*listed.values()))}
+        for match, rid, ext in c.execute(_ALSO_LISTED, wanted) if listed else ():
+            if rid not in going:
+                holders.setdefault(match, {})[rid] = ext
+        names = _names(c, {*listed, *(rid for of in holders.values() for rid in of)})
+        for rid, matches in listed.items():
+            first, *rest = (holders.get(m, {}) for m in matches)
+            takers = {x: ext for x, ext in first.items() if all(x in of for of in rest)}
+            if len(takers) == 1:
+                [(taker, ext)] = takers.items()
+                mine, theirs = names.get(rid, set()), names.get(taker, set())
+                if mine <= theirs or theirs <= mine:
+                    found[rid] = ext
+    return found
+
+
+def _names(c: Connection, record_ids: Iterable[int]) -> dict[int, set[str]]:
+    rows = c.execute(_NAMES, {"values": sorted(record_ids)})
+    return {rid: set(re.findall(r"\w+", value.casefold())) for rid, value in rows}

@@ -1,0 +1,228 @@
+"""Parties as evidence and live decisions give them: computed for what is touched, written where it differs.
+
+Nothing is moved by a merge but who stands for whom today. `identifier.party_id` and what follows from it is a derived
+value; taking a decision back and deriving again gives what was there before.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub import parties
+from hub.identity import phones
+from hub.identity.evidence import Evidence, Held, gather, subject
+from hub.identity.graph import Limits, Parts, Word, parts
+from hub.identity.index import Rules, rehome
+from hub.identity.refresh import refresh
+from hub.store import add_ids, among, change, micros, short_id
+from hub.store import tables as t
+
+MOST_CLAIMS = 5  # records of other people that may list somebody's address before it is taken for a shared one
+
+
+@dataclass(slots=True)
+class Derived:
+    """parties: every party that won or lost something. merged: former party -> the one that stands for it now.
+
+    refused: words that would have joined two of the touched parties, each with the reason it did not.
+    """
+
+    parties: set[int] = field(default_factory=set)
+    merged: dict[int, int] = field(default_factory=dict)
+    refused: list[tuple[Word, str]] = field(default_factory=list)
+    party_of: dict[int, int] = field(default_factory=dict)  # identifier -> party, of all that was looked at
+
+
+def derive(c: Connection, identifier_ids: Iterable[int], rules: Rules, now: datetime) -> Derived:
+    """Decide anew for these identifiers and all that evidence ties to them."""
+    found = gather(c, identifier_ids, rules)
+    made = parts(found.nodes, found.words, Limits(rules.most_addresses, rules.most_records))
+    if crowded := _crowded(found, made):
+        share(c, [found.held[n] for n in crowded], micros(now))
+        out = derive(c, found.held.keys() - crowded, rules, now)
+        out.parties |= {found.held[n].party_id for n in crowded} | set(_parties_of(c, crowded))
+        return out
+    out = Derived()
+    homes = _homes(c, found, made, micros(now))
+    moved: list[Held] = []
+    for group in made.groups:
+        home = homes[group[0]]
+        for n in group:
+            held = found.held[n]
+            out.party_of[n] = home
+            if held.party_id != home:
+                moved.append(held)
+                out.parties |= {held.party_id, home}
+    out.refused = _open(made, out.party_of)
+    if moved:
+        parties.stay(c, sorted(_parted(found, out.party_of)))
+        change(c, t.identifier, [{"id": h.node.id, "party_id": out.party_of[h.node.id]} for h in moved])
+    _follow(c, found, {h.node.id for h in moved}, out)
+    out.parties |= {  # whose people may belong to nobody now: another company names the same domain
+        out.party_of[n] for word, _ in out.refused for n in (word.left, word.right)
+        if found.held[n].node.scheme == "domain"
+    }  # fmt: skip
+    if not out.parties:
+        return out
+    _merged(c, out)
+    at = micros(now)
+    out.parties |= phones.settle(c, phones.of_parties(c, out.parties), at)
+    out.parties |= refresh(c, out.parties, rules, now)
+    return out
+
+
+def _crowded(found: Evidence, made: Parts) -> set[int]:
+    """Addresses that so many records claim, of people who are not one, that they are nobody's."""
+    claims: dict[int, set[int]] = {}
+    for word, _ in made.refused:
+        for n in (word.left, word.right):
+            if found.held[n].node.scheme == "email" and word.record:
+                claims.setdefault(n, set()).add(word.record)
+    return {n for n, records in claims.items() if len(records) > MOST_CLAIMS}
+
+
+def share(c: Connection, crowded: list[Held], now: int) -> None:
+    """Addresses that turned out to be many people's are mailboxes of their own, and tie nobody to anybody from now on."""
+    d, i = t.decision.c, t.identifier.c
+    rows = [
+        {
+            "public_id": short_id("p", "mailbox", h.node.scheme, h.node.value), "kind": "mailbox", "created_at": now,
+            "changed_at": now,
+        }
+        for h in crowded
+    ]  # fmt: skip
+    for h, party_id in zip(crowded, add_ids(c, t.party, rows), strict=True):
+        values = {"sharing": phones.SHARED, "party_id": party_id, "home_id": party_id}
+        c.execute(sa.update(t.identifier).where(i.id == h.node.id).values(**values))
+    ids = [h.node.id for h in crowded]
+    asked = sa.or_(d.left_identifier_id.in_(ids), d.right_identifier_id.in_(ids))
+    c.execute(sa.update(t.decision).where(asked, d.verdict == "unsure", d.revoked_at.is_(None)).values(revoked_at=now))
+    rehome(c, [h.party_id for h in crowded])
+
+
+def _parties_of(c: Connection, identifier_ids: Iterable[int]) -> Iterable[int]:
+    where = among(t.identifier.c.id)
+    return c.execute(sa.select(t.identifier.c.party_id).where(where), {"values": sorted(identifier_ids)}).scalars()
+
+
+def _homes(c: Connection, found: Evidence, made: Parts, now: int) -> dict[int, int]:
+    """First node of each group -> its party: the oldest home in it; one is made where there is none."""
+    homes: dict[int, int] = {}
+    lacking: list[Held] = []
+    for group in made.groups:
+        known = [home for n in group if (home := found.held[n].home_id) is not None]
+        if known:
+            homes[group[0]] = min(known)
+        else:
+            lacking.append(min((found.held[n] for n in group), key=lambda h: h.node.order))
+    for held, party_id in zip(lacking, make(c, lacking, now), strict=True):
+        held.home_id = party_id
+        group = next(g for g in made.groups if held.node.id in g)
+        homes[group[0]] = party_id
+    return homes
+
+
+def make(c: Connection, alone: list[Held], now: int) -> list[int]:
+    """Parties of their own for identifiers that never had one."""
+    rows = [
+        {"public_id": _free_id(c, h), "kind": h.kind, "created_at": now, "changed_at": now} for h in alone
+    ]  # fmt: skip
+    ids = add_ids(c, t.party, rows)
+    change(c, t.identifier, [{"id": h.node.id, "home_id": p} for h, p in zip(alone, ids, strict=True)])
+    return ids
+
+
+def _free_id(c: Connection, held: Held) -> str:
+    """Made of the identifier; another spelling's party may have taken that one already."""
+    kind, n = held.kind, held.node
+    for seed in ((n.scheme, n.value), (n.scheme, n.value, "alone")):
+        public_id = short_id("p", kind, *seed)
+        if c.execute(sa.select(t.party.c.id).where(t.party.c.public_id == public_id)).scalar() is None:
+            return public_id
+    raise AssertionError(f"identifier {n.id} has had a party twice")
+
+
+def _open(made: Parts, party_of: dict[int, int]) -> list[tuple[Word, str]]:
+    """Refused words between parties that are two in the end, one for each pair, the strongest."""
+    found: dict[tuple[int, int], tuple[Word, str]] = {}
+    for word, reason in made.refused:
+        a, b = sorted((party_of[word.left], party_of[word.right]))
+        if a != b:
+            found.setdefault((a, b), (word, reason))
+    return list(found.values())
+
+
+def _parted(found: Evidence, party_of: dict[int, int]) -> set[int]:
+    """Parties whose members are of several parties from now on."""
+    into: dict[int, set[int]] = {}
+    for n, held in found.held.items():
+        into.setdefault(held.party_id, set()).add(party_of[n])
+    return {party_id for party_id, homes in into.items() if len(homes) > 1}
+
+
+_OF_RECORD = (
+    sa.select(t.observation.c.record_id, t.observation.c.party_id).where(among(t.observation.c.record_id)).distinct()
+)
+
+
+def _follow(c: Connection, found: Evidence, moved: set[int], out: Derived) -> None:
+    """What records say goes with the identifier that stands for them, and what was chosen for a home with that home."""
+    told = {"values": sorted(found.listed)}
+    for rid, was in c.execute(_OF_RECORD, told).all() if found.listed else ():
+        who = subject(found, found.listed[rid])
+        home = out.party_of[who] if who is not None else was
+        if home != was:
+            out.parties |= {was, home}
+            for table in (t.observation, t.statement):
+                c.execute(sa.update(table).where(table.c.record_id == rid).values(party_id=home))
+    for n in moved:
+        if (home_id := found.held[n].home_id) is not None:
+            choices = sa.update(t.choice).where(t.choice.c.home_id == home_id)
+            c.execute(choices.values(party_id=out.party_of[n]))
+
+
+def join_whole(c: Connection, joins: dict[int, int], out: Derived, rules: Rules, now: datetime) -> None:
+    """Parties (loser -> winner) whose members all belong together, which somebody made sure of: nothing to weigh."""
+    if not joins:
+        return
+    final = {loser: _last(joins, winner) for loser, winner in joins.items()}
+    for loser, winner in final.items():
+        for table in (t.identifier, t.observation, t.statement, t.choice):
+            c.execute(_WHOLE[table.name], {"loser": loser, "winner": winner})
+    out.merged |= final
+    out.parties |= {*final, *final.values()}
+    touched = {*final, *final.values()}
+    out.parties |= phones.settle(c, phones.of_parties(c, final.values()), micros(now))
+    out.parties |= refresh(c, touched, rules, now)
+
+
+def _last(joins: dict[int, int], party_id: int) -> int:
+    while party_id in joins:
+        party_id = joins[party_id]
+    return party_id
+
+
+_WHOLE = {
+    table.name: sa.update(table)
+    .where(table.c.party_id == sa.bindparam("loser"))
+    .values(party_id=sa.bindparam("winner"))
+    for table in (t.identifier, t.observation, t.statement, t.choice)
+}
+_HOLDERS = sa.select(t.identifier.c.home_id, t.identifier.c.party_id).where(among(t.identifier.c.home_id))
+
+
+def _merged(c: Connection, out: Derived) -> None:
+    for home, party_id in c.execute(_HOLDERS, {"values": sorted(out.parties)}):
+        if home != party_id and home in out.parties:
+            out.merged[home] = party_id
+
+
+def current(c: Connection, party_id: int) -> int:
+    """The party that stands for this one today: itself, unless it was joined into another."""
+    where = (t.identifier.c.home_id == party_id,)
+    found: Any = c.execute(sa.select(t.identifier.c.party_id).where(*where)).scalar()
+    return int(found) if found is not None else party_id

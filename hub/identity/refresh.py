@@ -1,0 +1,142 @@
+"""What a party is called, whose it is and where it belongs, read afresh from what its identifiers and records say today."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, Index, PartyRow, Rules
+from hub.store import among, change, micros
+from hub.store import tables as t
+
+BELONGS_TO = "organization"  # the field under which a person's record names its company
+
+i, p, s = t.identifier.c, t.party.c, t.statement.c
+_PARTIES = sa.select(
+    p.id, p.name, p.name_rank, p.kind, p.organization_id, p.owner_identifier_id
+).where(among(p.id))  # fmt: skip
+_MEMBERS = sa.select(p.id).where(among(p.organization_id))
+_HELD = (
+    sa.select(i.party_id, i.sharing, t.node.c.is_own, t.node.c.owner_identifier_id, t.node.c.said_at)
+    .outerjoin(t.node, t.node.c.identifier_id == i.id)
+    .where(among(i.party_id))
+    .order_by(i.id)
+)
+_RECORDS_SAY = sa.select(s.party_id, s.value).where(among(s.party_id), s.field == "name")
+_MAILS_SAY = (
+    sa.select(i.party_id, t.participation.c.name)
+    .join(t.identifier, i.id == t.participation.c.identifier_id)
+    .where(among(i.party_id), i.sharing.in_(("personal", "own")), t.participation.c.name != "")
+    .distinct()
+)
+_BELONG = (
+    sa.select(s.party_id, s.value).where(among(s.party_id), s.field == BELONGS_TO).order_by(s.observed_at, s.value)
+)
+_ADDRESSES = (
+    sa.select(i.party_id, i.value)
+    .where(among(i.party_id), i.scheme == "email", i.sharing.in_(("personal", "role")))
+    .order_by(i.id)
+)
+
+
+def refresh(c: Connection, party_ids: Collection[int], rules: Rules, now: datetime) -> set[int]:
+    """Write what differs; returns the people of these organizations that belong to another one now."""
+    rows: dict[int, Any] = {r.id: r for r in c.execute(_PARTIES, {"values": sorted(party_ids)})}
+    firms = {pid for pid, r in rows.items() if r.kind == "organization"}
+    members = set(c.execute(_MEMBERS, {"values": sorted(firms)}).scalars()) - rows.keys() if firms else set()
+    names, kinds, owners = _names(c, rows), *_standing(c, rows)
+    people: dict[int, Any] = {r.id: r for r in c.execute(_PARTIES, {"values": sorted(members)})} if members else {}
+    homes = homes_of(c, (set(rows) - firms) | members, rules, now)
+    found = []
+    for pid, r in rows.items():
+        name, rank = names.get(pid, ("", 0))
+        kind = r.kind if r.kind in {"organization", "mailbox"} else kinds.get(pid, r.kind)
+        home = homes.get(pid) if kind in {"person", "mailbox"} else None
+        value = (name, rank, kind, home, owners.get(pid))
+        if value != (r.name, r.name_rank, r.kind, r.organization_id, r.owner_identifier_id):
+            found.append((pid, value))
+    moved = {pid for pid, r in people.items() if homes.get(pid) != r.organization_id}
+    found += [(pid, (r.name, r.name_rank, r.kind, homes.get(pid), r.owner_identifier_id))
+              for pid in sorted(moved) for r in (people[pid],)]  # fmt: skip
+    change(c, t.party, [
+        {
+            "id": pid, "name": name, "name_rank": rank, "kind": kind, "organization_id": home,
+            "owner_identifier_id": owner, "changed_at": micros(now),
+        }
+        for pid, (name, rank, kind, home, owner) in found
+    ])  # fmt: skip
+    return moved
+
+
+def _standing(c: Connection, party_ids: Iterable[int]) -> tuple[dict[int, str], dict[int, int]]:
+    """(party -> own or person, party -> the owner that its record changed last names)."""
+    kinds: dict[int, str] = {}
+    owners: dict[int, tuple[int, int]] = {}
+    for pid, sharing, is_own, owner, said_at in c.execute(_HELD, {"values": sorted(party_ids)}):
+        if sharing == "own" or is_own:
+            kinds[pid] = "own"
+        else:
+            kinds.setdefault(pid, "person")
+        if owner is not None:
+            owners[pid] = max(owners.get(pid, (-1, 0)), (said_at, owner))
+    return kinds, {pid: owner for pid, (_, owner) in owners.items()}
+
+
+def _names(c: Connection, party_ids: Iterable[int]) -> dict[int, tuple[str, int]]:
+    """Party -> (the best name that its records give, else that mail gives, and its rank)."""
+    values = {"values": sorted(party_ids)}
+    said = {pid: (name, NAME_FROM_RECORD) for pid, name in best_of_records(c, values["values"]).items()}
+    unsaid = [pid for pid in values["values"] if pid not in said]
+    return said | {pid: (name, NAME_FROM_MAIL) for pid, name in best_of_mails(c, unsaid).items()}
+
+
+def best_of_records(c: Connection, party_ids: Sequence[int]) -> dict[int, str]:
+    best: dict[int, tuple[bool, str]] = {}
+    for pid, value in c.execute(_RECORDS_SAY, {"values": list(party_ids)}):
+        name = " ".join(value.split())[:512]
+        if name and "@" not in name:
+            best[pid] = max(best.get(pid, (False, "")), (" " in name, name))
+    return {pid: name for pid, (_, name) in best.items()}
+
+
+def best_of_mails(c: Connection, party_ids: Sequence[int]) -> dict[int, str]:
+    best: dict[int, tuple[bool, int, str]] = {}
+    for pid, given in c.execute(_MAILS_SAY, {"values": list(party_ids)}) if party_ids else ():
+        name = " ".join(given.split())
+        if name and "@" not in name:
+            best[pid] = max(best.get(pid, (False, 0, "")), (" " in name, len(name), name))
+    return {pid: name for pid, (_, _, name) in best.items()}
+
+
+def homes_of(c: Connection, party_ids: Collection[int], rules: Rules, now: datetime) -> dict[int, int]:
+    """Party -> its organization: what its records name, else what the first of its addresses shows that shows one."""
+    values = {"values": sorted(party_ids)}
+    homes: dict[int, int] = {}
+    by_key: dict[tuple[str, str], list[int]] = {}
+    for pid, named in dict(c.execute(_BELONG, values).tuples().all()).items() if party_ids else ():
+        scheme, _, value = named.rpartition(":")  # a scheme may hold a colon
+        by_key.setdefault((scheme, value), []).append(pid)
+    for scheme in sorted({k[0] for k in by_key}):
+        known = sa.select(i.value, i.party_id).join(t.party, p.id == i.party_id).where(
+            i.scheme == scheme, among(i.value), p.kind == "organization"
+        )  # fmt: skip
+        for value, home in c.execute(known, {"values": sorted(k[1] for k in by_key if k[0] == scheme)}):
+            homes |= dict.fromkeys(by_key[scheme, value], home)
+    told = c.execute(_ADDRESSES, values).tuples().all() if party_ids else []
+    return homes | homes_by_address(c, [(pid, a) for pid, a in told if pid not in homes], rules, now)
+
+
+def homes_by_address(
+    c: Connection, addresses: Sequence[tuple[int, str]], rules: Rules, now: datetime
+) -> dict[int, int]:
+    """Party -> the organization that the first of its addresses to show one shows."""
+    index = Index(c, rules, frozenset(), now)
+    index.load(index.domains_of(("email", address) for _, address in addresses))
+    found: dict[int, PartyRow] = {}
+    for pid, address in addresses:
+        if pid not in found and (home := index.organization(address.rpartition("@")[2])) is not None:
+            found[pid] = home
+    index.flush()
+    return {pid: home.id for pid, home in found.items() if home.id is not None}

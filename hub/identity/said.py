@@ -1,0 +1,99 @@
+"""What a page says of identifiers, as it is compared: records of tools by their own id, addresses of mail by their names."""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.api import Organization, Person
+from hub.identity.index import Index, Key, Rules
+from hub.identity.linker import MAILBOXES, Said, record_of
+from hub.identity.match.names import split
+from hub.identity.match.record import Given, prepare
+from hub.store import among, micros
+from hub.store import tables as t
+
+_MOST_NAMES = 8  # of one address: who signs with more is no one person
+_FIELDS = {
+    "first_name": "first_name", "last_name": "last_name", "company": "company", "job_title": "occupation",
+    "city": "city", "zip": "postcode", "address": "address", "state": "region", "birthday": "born",
+}  # fmt: skip
+
+
+def name_keys(entity: Person | Organization) -> tuple[str, ...]:
+    """What the record of a person is called, as compared; a name that is an address says nothing."""
+    if isinstance(entity, Organization) or not entity.name or "@" in entity.name:
+        return ()
+    key = split(entity.name).key
+    return (key,) if key else ()
+
+
+def of_record(
+    index: Index, records: Iterable[tuple[int, Person | Organization]], keys: Mapping[int, list[Key]], rules: Rules,
+    now: int,
+) -> list[Said]:  # fmt: skip
+    """One for each record, by the id its tool knows it by; a record without one is told by its addresses alone."""
+    found = []
+    for rid, entity in records:
+        own = next((row for k in keys[rid] if index.sharing(*k) == "id" and (row := index.find(k))), None)
+        if own is None or own.id is None:
+            continue
+        owner = index.find(index.key(entity.owner)) if entity.owner else None
+        is_org = isinstance(entity, Organization)
+        record = prepare(
+            "", _given(entity), kind="organization" if is_org else "person", region=rules.default_region,
+            own=rules.own.domains,
+        )  # fmt: skip
+        found.append(Said(
+            own.id, record.kind, dict(record.fields), record.mailboxes, isinstance(entity, Person) and entity.is_own,
+            owner.id if owner else None, micros(entity.changed_at) if entity.changed_at else now,
+        ))  # fmt: skip
+    return found
+
+
+def _given(entity: Person | Organization) -> Given:
+    given: dict[str, str | list[str]] = {
+        theirs: entity.fields[ours] for ours, theirs in _FIELDS.items() if entity.fields.get(ours)
+    }
+    for scheme in ("email", "phone"):
+        if values := [i.value for i in entity.identifiers if i.scheme == scheme]:
+            given[scheme] = values
+    if isinstance(entity, Organization):
+        given["company"] = entity.name
+        given.pop("email", None)
+    elif "@" not in entity.name:
+        given["full_name"] = entity.name
+    return given
+
+
+_KNOWN = sa.select(t.node.c.identifier_id, t.node.c.fields).where(among(t.node.c.identifier_id))
+
+
+def of_mail(c: Connection, called: Mapping[int, tuple[str, str]], rules: Rules, now: int) -> list[Said]:
+    """Addresses by what their mail calls them: identifier -> (address, name). Names add up, to a point."""
+    told = {ident: f for ident, (address, name) in called.items() if (f := _fields(address, name, rules.own.domains))}
+    known = dict(c.execute(_KNOWN, {"values": sorted(told)}).tuples().all()) if told else {}
+    found = []
+    for ident, fields in told.items():
+        both = dict(fields)
+        if ident in known:
+            before = record_of(ident, "person", "", known[ident]).fields
+            for part in ("name", "handle"):
+                both[part] = tuple(dict.fromkeys((*before.get(part, ()), *fields.get(part, ()))))[:_MOST_NAMES]
+            if both == before:
+                continue
+        found.append(Said(ident, "person", {k: v for k, v in both.items() if v}, said_at=now))
+    return found
+
+
+@lru_cache(maxsize=20_000)
+def _fields(address: str, name: str, own: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    """What a header says; nothing where the name is only the address again, or says on whose behalf it was sent."""
+    if "@" in name:
+        return {}
+    record = prepare("", {"full_name": name, "email": address}, own=own)
+    return dict(record.fields) if "name" in record.fields else {}
+
+
+__all__ = ["MAILBOXES", "name_keys", "of_mail", "of_record"]

@@ -1,0 +1,120 @@
+"""The model as the store keeps it: what was learnt, in one row; how often each value occurs, counted as records come.
+
+One per database and process. Counts are remembered until the base has grown by a fiftieth: what agreement is worth does
+not change faster.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from hub.identity.match.model import Counts, Model, Settings, counted
+from hub.identity.match.record import Record
+from hub.store import among, bump
+from hub.store import tables as t
+
+SETTINGS = Settings()
+LEARNT = "identity.model"  # under this key in `meta`: Model.state() as JSON
+RECORDS = "records"  # the part that counts nodes
+UNIQUE = frozenset({"email", "phone", "number"})  # nearly all different: the keys know the few that are not
+_LONGEST = 256
+
+v = t.value_count.c
+_TOTALS = sa.select(v.part, v.count).where(v.value == "")
+_COUNTS = sa.select(v.value, v.count).where(v.part == sa.bindparam("part"), among(v.value))
+
+
+_NOBODY = sa.delete(t.value_count).where(v.part == sa.bindparam("p"), v.value == sa.bindparam("x"), v.count <= 0)
+
+
+class Weights:
+    """model: weights by what is known at this moment. version: names the configuration and what was learnt."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.model = Model.shipped(SETTINGS, self.counts)
+        self.version = ""
+        self._learnt = "?"
+        self._known: dict[str, set[str]] = {}
+        self._fresh_until = 0
+
+    def refresh(self, c: Connection) -> None:
+        """Take in what other processes, or a transaction that was rolled back, did meanwhile."""
+        learnt = c.execute(sa.select(t.meta.c.value).where(t.meta.c.key == LEARNT)).scalar() or ""
+        totals = dict(c.execute(_TOTALS).tuples().all())
+        records = totals.get(RECORDS, 0)
+        if learnt != self._learnt:
+            self._learnt, self._fresh_until = learnt, 0
+            self.model = _model(learnt, self.counts)
+            self.version = version_of(learnt)
+        if records < self.counts.records or records >= self._fresh_until:
+            self._known.clear()
+            self.counts.values.clear()
+            self.model.forget()
+            self._fresh_until = int(records * 1.02) + 10
+        self.counts.records = records
+        self.counts.totals = Counter({part: n for part, n in totals.items() if part != RECORDS})
+        for part in UNIQUE:  # two of three telephones being one says that they are, not that telephones are few
+            self.counts.totals[part] = max(self.counts.totals[part], SETTINGS.few)
+
+    def prefetch(self, c: Connection, records: Iterable[Record]) -> None:
+        """Read the counts of all that these records say, once."""
+        wanted: dict[str, set[str]] = {}
+        for record in records:
+            for part, value in counted(record):
+                if part not in UNIQUE and value not in self._known.get(part, ()):
+                    wanted.setdefault(part, set()).add(value)
+        for part, values in wanted.items():
+            self._known.setdefault(part, set()).update(values)
+            found = c.execute(_COUNTS, {"part": part, "values": sorted(x[:_LONGEST] for x in values)}).tuples()
+            self.counts.values.setdefault(part, Counter()).update(dict(found.all()))
+
+    def shared(self, part: str, value: str, holders: int) -> None:
+        """How many hold a value of a part whose values are nearly all different, as the keys show it."""
+        self.counts.values.setdefault(part, Counter())[value] = holders
+
+
+def version_of(learnt: str) -> str:
+    """Names the configuration, and what was learnt under it."""
+    return f"{SETTINGS.hash}/{hashlib.sha256(learnt.encode()).hexdigest()[:8] if learnt else 'shipped'}"
+
+
+def count(c: Connection, come: Iterable[Record], gone: Iterable[Record] = ()) -> None:
+    """Keep the running counters."""
+    deltas: Counter[tuple[str, str]] = Counter()
+    for records, sign in ((come, 1), (gone, -1)):
+        for record in records:
+            deltas[RECORDS, ""] += sign
+            for part, value in counted(record):
+                deltas[part, ""] += sign
+                if part not in UNIQUE:
+                    deltas[part, value[:_LONGEST]] += sign
+    bump(c, t.value_count, [{"part": p, "value": x, "count": n} for (p, x), n in sorted(deltas.items()) if n])
+    if fewer := [{"p": p, "x": x} for (p, x), n in deltas.items() if n < 0]:
+        c.execute(_NOBODY, fewer)
+
+
+def _model(learnt: str, counts: Counts) -> Model:
+    if learnt:
+        try:
+            return Model.of(json.loads(learnt), SETTINGS, counts)
+        except ValueError:  # of another version of the program: the next audit learns again
+            pass
+    return Model.shipped(SETTINGS, counts)
+
+
+_OF: "WeakKeyDictionary[Engine, Weights]" = WeakKeyDictionary()
+
+
+def weights(c: Connection) -> Weights:
+    """This database's weights, up to date."""
+    found = _OF.get(c.engine)
+    if found is None:
+        found = _OF[c.engine] = Weights()
+    found.refresh(c)
+    return found
