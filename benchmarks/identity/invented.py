@@ -83,7 +83,8 @@ class _World:
             email = f"{local}+{source}@{domain}"
         phone = p["phone"] if source in ("zendesk", "hubspot") and chance() < 0.7 else ""
         if phone and p["switch"] and chance() < 0.08:
-            phone, _ = p["switch"], traps.append("switchboard")
+            phone = p["switch"]
+            traps.append("switchboard")
         if source in RECORDS and chance() < 0.2:
             email = ""
             phone = phone or p["phone"]

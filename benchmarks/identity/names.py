@@ -18,7 +18,6 @@ from typing import Any
 
 from rapidfuzz import fuzz
 
-from benchmarks.identity.score import best_f1
 from benchmarks.identity.sets import folder
 from benchmarks.measure import busyness
 from hub.identity.match import alike, companies, names
@@ -75,7 +74,7 @@ def measured(kind: Kind) -> dict[str, Any]:
     scored = [(kind.score(p.a, p.b), p.is_same) for p in given]
     first = len(given) / (time.process_time() - began)
     halves = [[s for s, p in zip(scored, given, strict=True) if p.is_held_out is held] for held in (False, True)]
-    found = [best_f1(part, sum(same for _, same in part)) for part in (scored, *halves)]
+    found = [_best_f1(part) for part in (scored, *halves)]
     fuzzy: dict[str, Score] = {"WRatio": fuzz.WRatio, "token_set_ratio": fuzz.token_set_ratio}
     return {
         "pairs": len(given), "f1": found[0][0], "threshold": found[0][1], "worked_on": found[1][0], "held_out": found[2][0],
@@ -103,16 +102,20 @@ def _strangers(given: Sequence[Pair]) -> list[Pair]:
     return [Pair(draw.choice(known), draw.choice(known), False) for _ in range(STRANGERS)]
 
 
+def _best_f1(scored: Sequence[tuple[float, bool]]) -> tuple[float, float]:
+    """The best F1 at any one threshold, and the threshold. Many pairs have the same score: they are taken all or none."""
+    return max(((_f1_at(scored, at), at) for at in {score for score, _ in scored}), default=(0.0, 0.0))
+
+
 def _f1_at(scored: Sequence[tuple[float, bool]], threshold: float) -> float:
     chosen = [same for score, same in scored if score >= threshold]
-    return 2 * sum(chosen) / (len(chosen) + sum(same for _, same in scored))
+    return 2 * sum(chosen) / ((len(chosen) + sum(same for _, same in scored)) or 1)
 
 
 def _plain(given: Sequence[Pair], score: Score) -> tuple[float, float]:
     """Best F1 and pairs per CPU second of a string similarity, on folded names."""
     folded = [Pair(fold(p.a), fold(p.b), p.is_same) for p in given]
-    scored = [(score(p.a, p.b), p.is_same) for p in folded]
-    return best_f1(scored, sum(p.is_same for p in given))[0], _speed(score, folded)
+    return _best_f1([(score(p.a, p.b), p.is_same) for p in folded])[0], _speed(score, folded)
 
 
 def lines(kind: Kind, said: dict[str, Any]) -> list[str]:

@@ -175,11 +175,11 @@ def _quoted(words: Sequence[str]) -> str:
 
 
 def _hubs(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
-    from hub.identity import showing
+    from hub.identity import lists
 
     _words(args, 0)
     with engine.store.read() as c:
-        rows = showing.hubs(c, args.limit)
+        rows = lists.hubs(c, args.limit)
     screen.emit({"hubs": rows})
     if not rows:
         screen.line("No key is shared by too many: everything known is used to compare.", "green")
@@ -189,11 +189,11 @@ def _hubs(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
 
 
 def _history(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
-    from hub.identity import showing
+    from hub.identity import lists
 
     _words(args, 0)
     with engine.store.read() as c:
-        rows = showing.history(c, args.limit, args.after, args.all)
+        rows = lists.history(c, args.limit, args.after, args.all)
     screen.emit({"acts": rows})
     if not rows:
         screen.line("Nobody has decided anything yet." if args.after is None else "Nothing older.")
@@ -268,9 +268,8 @@ def _act(args: argparse.Namespace, screen: Screen, engine: "Engine", question: s
     screen.emit({"act": changed.act, "what": verb, "changed": expected})
     screen.line()
     screen.line(f"Done: act {changed.act}.", "green")
-    screen.hint(
-        f"`ihub identity undo {changed.act}` takes it back; `ihub plan` shows what follows at the system of record."
-    )
+    back = "" if verb == "undo" else f"`ihub identity undo {changed.act}` takes it back; "
+    screen.hint(f"{back}`ihub plan` shows what follows at the system of record.")
     return OK
 
 
@@ -327,22 +326,28 @@ def _review(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
 
 
 def _queue(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
-    from hub.identity import showing
+    from hub.identity import lists
 
     with engine.store.read() as c:
         try:
-            rows = showing.queue(c, args.limit, args.after, args.rule, args.above)
+            rows = lists.queue(c, args.limit, args.after, args.rule, args.above)
         except KeyError:
             return fail(screen, USAGE, f"there is no question {args.after} to go on from")
-        total = showing.waiting(c)
-    screen.emit({"questions": rows, "total": total})
-    if not rows:
+        total = lists.waiting(c)
+        is_first = args.after is None and not args.rule and args.above is None
+        nobody, orphaned = (lists.orphans(c, args.limit), lists.orphaned(c)) if is_first else ([], 0)
+    screen.emit({"questions": rows, "total": total, "nobody": nobody, "orphaned": orphaned})
+    if rows:
+        answers.show_queue(screen, rows, total, now(engine))
+    else:
         screen.line("Nothing waits for a person." if not total else "No question fits.", "green")
+    if nobody:
+        answers.show_orphans(screen, nobody, orphaned, now(engine))
+    if not rows:
         screen.hint(
             "`ihub identity audit` weighs everything anew; `ihub identity hubs` shows what is shared by too many."
         )
         return OK
-    answers.show_queue(screen, rows, total, now(engine))
     more = f" Further ones: --after {rows[-1]['review']}." if len(rows) == args.limit and total > len(rows) else ""
     n = rows[0]["review"]
     screen.hint(
@@ -354,10 +359,10 @@ def _queue(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
 def _many(args: argparse.Namespace, screen: Screen, engine: "Engine", verb: str) -> int:
     """One answer for all questions of a rule and a weight, one act each."""
     from hub.api import HubError
-    from hub.identity import showing
+    from hub.identity import lists
 
     with engine.store.read() as c:
-        rows = showing.queue(c, showing.ALL, None, args.rule, args.above)
+        rows = lists.queue(c, lists.ALL, None, args.rule, args.above)
     if not rows:
         screen.emit({"answered": [], "failed": []})
         screen.line("No question fits.", "green")
@@ -399,10 +404,10 @@ def _many(args: argparse.Namespace, screen: Screen, engine: "Engine", verb: str)
 
 def _split_asked(args: argparse.Namespace, screen: Screen, engine: "Engine", review: int) -> int:
     """The record a question is about does not belong to the party it is in."""
-    from hub.identity import showing
+    from hub.identity import lists
 
     with engine.store.read() as c:
-        sides = showing.asked(c, review)
+        sides = lists.asked(c, review)
     big = [s for s in sides if s["others"]]
     if not sides:
         return fail(screen, USAGE, f"{review} is not in the review queue: see `ihub identity review`")

@@ -187,6 +187,21 @@ def show_queue(screen: Screen, rows: Sequence[Row], total: int, at: datetime) ->
         counterfactual(screen, {**r, "act": None}, 4)
 
 
+def show_orphans(screen: Screen, rows: Sequence[Row], total: int, at: datetime) -> None:
+    """Entries that hang on a number or a desk alone: a record that lists it brings them home."""
+    screen.heading(f"Tied to nobody: {plural(total, 'number or desk', 'numbers and desks')}")
+    for r in rows:
+        screen.ends(
+            clean(r["text"]), f"{plural(r['entries'], 'entry', 'entries')}, the first {ago(r['since'], at)}", "cyan", 2
+        )
+        screen.line(r["rule"], "dim", 4)
+    if total > len(rows):
+        screen.line(f"and {number(total - len(rows))} more: --limit N shows them", "dim", 2)
+    screen.text(
+        "Put the number or address on the record it belongs to, in any tool: the next sync files them there.", "dim", 2
+    )
+
+
 def _beside(screen: Screen, left: Row, right: Row) -> None:
     """Both sides next to each other."""
     room = (screen.columns - 6) // 2
@@ -249,7 +264,8 @@ def show_audit(screen: Screen, found: Row) -> None:
     if found["is_large"]:
         screen.text("That is very many at once: look twice. --yes alone does not make it.", "yellow", 2)
     for p in found["proposals"]:
-        names = " and ".join(dict.fromkeys(clean(x["name"]) or x["public_id"] for x in p["parties"]))
+        called = [clean(x["name"]) or x["public_id"] for x in p["parties"]]
+        names = " and ".join([*called[:3], *([f"{len(called) - 3} more"] if len(called) > 3 else [])])
         screen.line()
         screen.ends(f"{_PROPOSED[p['what']]} {names}", bits(p["weight"]) if p["weight"] else "", "cyan", 2)
         screen.text(", ".join(clean(x) for x in p["identifiers"]), "", 4, lines=3)

@@ -309,7 +309,9 @@ def _parties(
     if followed:
         reconcile.follow(c, followed, now)
     absorbed = {r.external_id: r.into for _, w in work for r in w.redirects if r.into == w.raw.external_id}
-    absorbed = {ext: into for ext, into in absorbed.items() if ext not in {x for of in pointed.values() for x in of}}
+    for ids in pointed.values():
+        for ext in ids:
+            absorbed.pop(ext, None)  # its row points already, at the next or at the last of the way
     if absorbed:
         gone = landing.held(c, run.stream_id, sorted(absorbed))
         landing.mark_gone(c, [h.id for h in gone.values() if not h.is_gone], redirects.MERGED, micros(now))

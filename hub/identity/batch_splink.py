@@ -155,7 +155,7 @@ LEVELS: dict[str, list[Level]] = {
         ("initial", "(list_contains(handle_initial_l, {b}) or list_contains(handle_initial_r, {a}))"),
         ("slip", f"(length({{b}}) >= 6 and {_NEAR_1})", "both"), ("slip", _FULL_SLIP),
     ),
-    "given": _of(_SAME, _INITIAL, _OTHER_LETTER, ("slip", _BY_EAR, "both"),
+    "given": _of(_SAME, _INITIAL, _OTHER_LETTER, ("slip", _NEAR_1, "both"),
         ("nickname", "(list_contains({na}, {b}) or list_contains({nb}, {a}))"),
         ("alike", _NEAR_2, "both"), ("other name", "(list_contains({ob}, {a}) or list_contains({oa}, {b}))"),
         ("beginning", f"(least(length({{a}}), length({{b}})) >= 3 and {_BEGINS})"),

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.identity.graph import RULE, TOOL, Node, Word
+from hub.identity.graph import COMPANY, RULE, TOOL, Node, Word
 from hub.identity.index import PERSONAL, Rules
 from hub.store import among
 from hub.store import tables as t
@@ -49,6 +49,7 @@ class Held:
     party_id: int
     home_id: int | None
     kind: str
+    shown: int = 0  # records that list it
 
 
 @dataclass(slots=True)
@@ -90,6 +91,7 @@ def gather(c: Connection, identifier_ids: Iterable[int], rules: Rules) -> Eviden
                 decisions[r[0]] = Word(r[1], r[2], r[4], r[5], r[3], r[6] or 0.0, r[7], r[0])
                 wanted |= {r[1], r[2]} if r[3] == "same" else set()
         wanted -= seen
+    _count(found)
     found.words = [*decisions.values(), *_of_records(found), *_of_addresses(found)]
     return found
 
@@ -101,6 +103,7 @@ def everything(c: Connection, rules: Rules) -> Evidence:
         if identifier_id in found.held:
             found.listed.setdefault(record_id, []).append(identifier_id)
     told = [Word(r[1], r[2], r[4], r[5], r[3], r[6] or 0.0, r[7], r[0]) for r in c.execute(_DECIDED)]
+    _count(found)
     found.words = [*told, *_of_records(found), *_of_addresses(found)]
     return found
 
@@ -108,15 +111,29 @@ def everything(c: Connection, rules: Rules) -> Evidence:
 def _held(r: Any, rules: Rules) -> Held:
     names: tuple[str, ...] = ()
     tool = r.scheme if r.sharing == "id" and rules.names_one(r.scheme) else ""
-    if r.fields and r.sharing == "id":
-        names = tuple(json.loads(r.fields).get("name", ()))
-    return Held(Node(r.id, r.scheme, r.value, tool, names), r.match_value, r.sharing, r.party_id, r.home_id, r.kind)
+    called: tuple[str, ...] = ()
+    if r.fields and r.scheme == "email":
+        called = tuple(json.loads(r.fields).get("name", ()))
+    elif r.fields and r.sharing == "id":
+        told = json.loads(r.fields)
+        names = (*told.get("name", ()), *(COMPANY + x for x in told.get("company", ())))
+    return Held(
+        Node(r.id, r.scheme, r.value, tool, names, called), r.match_value, r.sharing, r.party_id, r.home_id, r.kind
+    )
 
 
 def subject(found: Evidence, listed: Iterable[int]) -> int | None:
-    """The identifier that stands for a record: its own id, else the first it shows; None when it shows none."""
+    """The identifier that stands for a record: its own id, which the fewest show, else an address; None when it shows none."""
     mine = [found.held[n] for n in listed if n in found.held]
-    return min(mine, key=lambda h: (h.sharing != "id", h.node.id)).node.id if mine else None
+    key = min((h.sharing != "id", h.shown, h.node.order, h.node.id) for h in mine) if mine else None
+    return key[-1] if key else None
+
+
+def _count(found: Evidence) -> None:
+    for listed in found.listed.values():
+        for n in listed:
+            if n in found.held:
+                found.held[n].shown += 1
 
 
 def _of_records(found: Evidence) -> Iterable[Word]:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hub.identity.match.fields import compare_names
+from hub.identity.match.fields import company_level, compare_names
 from hub.identity.match.vetoes import is_conflict
 
+COMPANY = "company "  # before the name of an organization among names
 HUMAN, TOOL, RULE, MODEL = "human", "tool", "rule", "model"
 _ORDER = {HUMAN: 0, TOOL: 1, RULE: 2, MODEL: 3}
 DIFFERENT = "a person said they are different"
@@ -23,13 +24,17 @@ OTHER_NAMES = "other names on one address"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """id: of the identifier. tool: the scheme of a tool's id, "" for an address. names: keys of what its record is called."""
+    """id: of the identifier. tool: the scheme of a tool's id, "" for an address. names: keys of what its record is called.
+
+    called: what mail calls an address: that may be anything, and tells only its spellings apart.
+    """
 
     id: int
     scheme: str
     value: str
     tool: str = ""
     names: tuple[str, ...] = ()
+    called: tuple[str, ...] = ()
 
     @property
     def order(self) -> tuple[str, int, str]:
@@ -166,6 +171,9 @@ class _Work:
             return ""
         if a.tools & b.tools:
             return TWO_IDS
+        mine, theirs = self.nodes[word.left].called, self.nodes[word.right].called
+        if word.kind == RULE and mine and theirs and conflict(set(mine), set(theirs)):
+            return OTHER_NAMES
         if word.kind == RULE and a.names and b.names and conflict(a.names, b.names):
             return OTHER_NAMES
         if a.addresses + b.addresses > self.limits.addresses and a.addresses and b.addresses:
@@ -187,4 +195,10 @@ class _Work:
 
 def conflict(mine: set[str], theirs: set[str]) -> bool:
     """Whether a name of the one cannot be a name of whoever has one of the other's."""
-    return any(all(map(is_conflict, compare_names(x, y))) for x in mine for y in theirs)
+    return any(_differ(x, y) for x in mine for y in theirs)
+
+
+def _differ(x: str, y: str) -> bool:
+    if x.startswith(COMPANY) or y.startswith(COMPANY):
+        return company_level(x.removeprefix(COMPANY), y.removeprefix(COMPANY)) == "other"
+    return all(map(is_conflict, compare_names(x, y)))

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from hub.identity.decisions import note
 from hub.identity.derive import Derived, derive, join_whole
-from hub.identity.graph import MODEL
+from hub.identity.graph import COMPANY, MODEL
 from hub.identity.index import Rules
 from hub.identity.match import keys
 from hub.identity.match.online import LINK, NEW, Decision, decide
@@ -90,6 +90,10 @@ class News:
     fresh: list[Said]
     stored: dict[int, Any]
 
+    @property
+    def names(self) -> set[int]:
+        return {s.identifier_id for s in self.fresh}
+
 
 NOTHING = News([], {})
 
@@ -132,7 +136,8 @@ def _unkey(c: Connection, pairs: Iterable[tuple[int, int]]) -> None:
 
 def names_in(fields: str | None) -> tuple[str, ...]:
     """What a record is called, as compared; of a row of `node`."""
-    return tuple(json.loads(fields).get("name", ())) if fields else ()
+    told = json.loads(fields) if fields else {}
+    return (*told.get("name", ()), *(COMPANY + x for x in told.get("company", ())))
 
 
 def _differs(s: Said, was: Any) -> bool:

@@ -22,6 +22,7 @@ from hub.identity.derive import Derived, derive
 from hub.identity.evidence import JOINING, ONE_RECORD
 from hub.identity.graph import TOOL, conflict
 from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, IdentifierRow, Index, Key, PartyRow, Rules
+from hub.identity.normal import registrable_domain
 from hub.identity.questions import ask
 from hub.identity.refresh import BELONGS_TO, refresh
 from hub.identity.said import name_keys, of_mail, of_record
@@ -84,7 +85,11 @@ def resolve(
     }
     called = {_known(r.id): (r.value, named[g]) for g, r in rows.items() if named[g] and r.sharing == "personal"}
     news = linker.remember(c, of_mail(c, called, rules, micros(now))) if called else linker.NOTHING
-    derived = linker.weigh(c, news, rules, now)
+    spelled = [r.id for r in rows.values() if r.id in news.names and r.match != r.value]
+    derived = derive(c, [_known(n) for n in spelled], rules, now) if spelled else Derived()
+    ask(c, derived.refused, now)
+    weighed = linker.weigh(c, news, rules, now)
+    derived.parties |= weighed.parties
     if not derived.parties:
         return who
     if split is not None:
@@ -119,6 +124,7 @@ def observe(
     """
     work = _Records(c, list(records), rules, now)
     work.left = _let_go(c, work, returned)
+    work.unsettled += [work.keys[rid] for rid in returned if rid in work.keys]
     return work.run()
 
 
@@ -160,6 +166,7 @@ class _Records:
         settled = phones.settle(self.c, numbers, now) if numbers else set()
         self.moved += [Moved(pid, pid) for pid in sorted(settled)]
         self.moved += _bring_home(self.c, {k: self.index.find(k) for k in self.newly}, now)
+        self._part_hosts()
         derived = self._derive()
         found = {rid: _known(p.id) for rid, p in party_of.items()}
         if derived.parties:
@@ -168,6 +175,17 @@ class _Records:
             self.moved += [Moved(pid, pid) for pid in sorted(still)]
             found |= dict(self.c.execute(_OF_RECORDS, {"values": sorted(found)}).tuples().all())
         return found, self.moved, echoes
+
+    def _part_hosts(self) -> None:
+        """People of a host that a company names as its own, below another company's domain, are that company's."""
+        hosts = [v for s, v in self.newly if s == "domain" and registrable_domain(v) != v]
+        if not hosts:
+            return
+        i = t.identifier.c
+        there = sa.or_(*(i.value.endswith("@" + host, autoescape=True) for host in sorted(hosts)))
+        people = set(self.c.execute(sa.select(i.party_id).where(i.scheme == "email", there)).scalars())
+        refresh(self.c, people, self.rules, self.now)
+        self.moved += [Moved(p, p) for p in sorted(people)]
 
     def _derive(self) -> Derived:
         """Settle what rules left open, weigh what is new, and ask what neither could decide."""

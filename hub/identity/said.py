@@ -7,13 +7,22 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Organization, Person
+from hub.identity.graph import COMPANY
 from hub.identity.index import Index, Key, Rules
 from hub.identity.linker import MAILBOXES, Said, record_of
 from hub.identity.match.names import split
 from hub.identity.match.record import Given, prepare
+from hub.identity.match.strings import fold
+from hub.identity.match.values import company
 from hub.store import among, micros
 from hub.store import tables as t
 
+_NO_NAMES_WORDS = (
+    "unknown unbekannt inconnu desconocido n a na none null nil test tester testing anonymous anonym user customer kunde client "
+    "contact guest gast visitor subscriber member no name noname first last lead new not provided given available undefined "
+    "xxx asdf qwerty foo bar me myself private privat"
+)
+_NO_NAMES = frozenset(_NO_NAMES_WORDS.split())
 _MOST_NAMES = 8  # of one address: who signs with more is no one person
 _FIELDS = {
     "first_name": "first_name", "last_name": "last_name", "company": "company", "job_title": "occupation",
@@ -23,10 +32,15 @@ _FIELDS = {
 
 def name_keys(entity: Person | Organization) -> tuple[str, ...]:
     """What the record of a person is called, as compared; a name that is an address says nothing."""
-    if isinstance(entity, Organization) or not entity.name or "@" in entity.name:
-        return ()
-    key = split(entity.name).key
+    if isinstance(entity, Organization):
+        return (f"{COMPANY}{key}",) if (key := company(entity.name)) else ()
+    key = split(entity.name).key if is_a_name(entity.name) else ""
     return (key,) if key else ()
+
+
+def is_a_name(text: str) -> bool:
+    """False for an address, and for what forms and people put where no name is known."""
+    return "@" not in text and bool(words := set(fold(text).split())) and not words <= _NO_NAMES
 
 
 def of_record(
@@ -59,12 +73,19 @@ def _given(entity: Person | Organization) -> Given:
     for scheme in ("email", "phone"):
         if values := [i.value for i in entity.identifiers if i.scheme == scheme]:
             given[scheme] = values
+    given["phone"] = [x for x in given.get("phone", ()) if not _is_filler(x)]
     if isinstance(entity, Organization):
         given["company"] = entity.name
         given.pop("email", None)
-    elif "@" not in entity.name:
+    elif is_a_name(entity.name):
         given["full_name"] = entity.name
     return given
+
+
+def _is_filler(number: str) -> bool:
+    """A number typed to get past a form: one digit over and over, or one after the other."""
+    digits = "".join(ch for ch in number if ch.isdigit())
+    return any(len(set(digits[start:])) <= 1 or digits[start:] in "12345678901234567890" for start in range(4))
 
 
 _KNOWN = sa.select(t.node.c.identifier_id, t.node.c.fields).where(among(t.node.c.identifier_id))
@@ -90,7 +111,7 @@ def of_mail(c: Connection, called: Mapping[int, tuple[str, str]], rules: Rules, 
 @lru_cache(maxsize=20_000)
 def _fields(address: str, name: str, own: frozenset[str]) -> dict[str, tuple[str, ...]]:
     """What a header says; nothing where the name is only the address again, or says on whose behalf it was sent."""
-    if "@" in name:
+    if not is_a_name(name):
         return {}
     record = prepare("", {"full_name": name, "email": address}, own=own)
     return dict(record.fields) if "name" in record.fields else {}

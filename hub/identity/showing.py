@@ -1,7 +1,8 @@
-"""What people are told of identity: who somebody is made of, what waits for a person, which keys say nothing, who did what.
+"""What people are told of identity: what somebody is made of, and decisions with their waterfall as they are read.
 
 Reads only; each answer takes a bounded number of rows by their indexes. Shapes are plain dicts, as `ihub identity`
-prints them in JSON: instants aware UTC, weights in bits. `hub.identity.why` answers why, and why not.
+prints them in JSON: instants aware UTC, weights in bits. `hub.identity.why` answers why, and why not; `hub.identity.lists`
+has what waits for a person, keys that say nothing, and who did what.
 """
 
 import json
@@ -26,11 +27,10 @@ MEANS = {
     "role": "a desk, never one person", "own_role": "a desk of yours", "list": "a mailing list",
     "no_reply": "nobody reads it", "shared": "shared by several", "unknown": "one holder", "ambiguous": "says no country",
 }  # fmt: skip
-SAME, REVIEW, APART = "same", "review", "apart"
+SAME, APART = "same", "apart"
 _VERDICTS = {LINK: SAME, NEW: APART}
 _i, _d, _o, _p = t.identifier.c, t.decision.c, t.observation.c, t.party.c
-_MOST = 50  # decisions of one party, addresses of one side
-ALL = 100_000  # questions answered in one go
+_MOST = 50  # decisions of one party
 _BETWEEN_JOBS = timedelta(days=1)
 
 # --- names of things --------------------------------------------------------------------------------------------------
@@ -314,176 +314,3 @@ def _decisions(c: Connection, identifier_ids: Collection[int]) -> list[Any]:
         query = sa.select(t.decision).where(among(end), _d.verdict != "none").order_by(_d.id.desc()).limit(_MOST)
         found |= {r.id: r for r in c.execute(query, {"values": sorted(identifier_ids)})}
     return [found[k] for k in sorted(found, reverse=True)][:_MOST]
-
-
-# --- what waits for a person ------------------------------------------------------------------------------------------
-
-# Literals: only so do the databases see that the index of open questions answers this.
-_OPEN = (_d.verdict == sa.literal_column("'unsure'"), _d.revoked_at.is_(None))
-_left, _right = t.identifier.alias(), t.identifier.alias()
-RANK = sa.func.coalesce(_d.weight, 0.0) * sa.case((_d.records > 0, _d.records), else_=1)
-_RANKED = sa.select(_d.id, RANK.label("rank")).where(*_OPEN).order_by(RANK.desc(), _d.id)
-_WAITING = (  # without those that were answered by the two becoming one
-    sa.select(t.decision, RANK.label("rank"), _left.c.party_id.label("mine"), _right.c.party_id.label("theirs"))
-    .join(_left, _left.c.id == _d.left_identifier_id)
-    .join(_right, _right.c.id == _d.right_identifier_id)
-    .where(*_OPEN, _left.c.party_id != _right.c.party_id)
-)
-
-
-def queue(
-    c: Connection, limit: int = 20, after: int | None = None, rule: str = "", above: float | None = None
-) -> list[Row]:
-    """What a person is asked, what touches most first (weight x records): both sides, the waterfall, why it was not automatic.
-
-    after: the last question of the page before (KeyError where there is none). rule, above: only of this rule, of more than
-    so many bits.
-    """
-    ranked = _RANKED.where(_d.rule == rule) if rule else _RANKED
-    ranked = ranked.where(_d.weight > above) if above is not None else ranked
-    rows = _first(c, ranked, limit, after)
-    sides = _sides(c, {p for r in rows for p in (r.mine, r.theirs)})
-    return [
-        {
-            **d, "review": r.id, "rank": r.rank, "records": r.records, "why": "; ".join(d["notes"]) or "not sure enough",
-            "left": {**d["left"], **sides[r.mine]}, "right": {**d["right"], **sides[r.theirs]},
-        }
-        for r, d in zip(rows, told(c, rows), strict=True)
-    ]  # fmt: skip
-
-
-def _first(c: Connection, ranked: "sa.Select[Any]", limit: int, after: int | None) -> list[Any]:
-    """The first rows of `_WAITING`, behind a question. Ordered by the decisions alone: thousands may wait."""
-    rows: list[Any] = []
-    mark: Any = None
-    if after is not None:
-        mark = c.execute(sa.select(RANK, _d.id).where(_d.id == after, _d.verdict == "unsure")).first()
-        if mark is None:
-            raise KeyError(after)
-    while len(rows) < limit:
-        behind = sa.true() if mark is None else sa.or_(mark[0] > RANK, sa.and_(mark[0] == RANK, _d.id > mark[1]))
-        part = c.execute(ranked.where(behind).limit(limit)).all()
-        if not part:
-            break
-        found = {r.id: r for r in c.execute(_WAITING.where(among(_d.id)), {"values": [r.id for r in part]})}
-        rows += [found[r.id] for r in part if r.id in found]
-        mark = (part[-1].rank, part[-1].id)
-    return rows[:limit]
-
-
-def asked(c: Connection, review: int) -> list[Row]:
-    """The two sides of an open question: {"identifier", "text", "party", "name", "others": how many more it is made of}."""
-    row = c.execute(_WAITING.where(_d.id == review)).first()
-    if row is None:
-        return []
-    names = named(c, [row.left_identifier_id, row.right_identifier_id])
-    of_party = sa.select(sa.func.count()).where(_i.sharing.in_(sorted(JOINING)))
-    return [
-        {"identifier": n, **names[n], "others": c.execute(of_party.where(_i.party_id == pid)).scalar_one() - 1}
-        for n, pid in ((row.left_identifier_id, row.mine), (row.right_identifier_id, row.theirs))
-    ]
-
-
-def waiting(c: Connection) -> int:
-    """How many questions are open."""
-    return c.execute(sa.select(sa.func.count()).select_from(_WAITING.subquery())).scalar_one()
-
-
-_SIDE = sa.select(_p.id, _p.public_id, _p.name, _p.kind).where(among(_p.id))
-_OF_SIDES = sa.select(_i.party_id, _i.scheme, _i.value, _i.sharing).where(among(_i.party_id)).order_by(_i.id)
-_ENTRIES = sa.select(t.link.c.party_id, sa.func.count()).where(among(t.link.c.party_id)).group_by(t.link.c.party_id)
-
-
-def _sides(c: Connection, party_ids: Collection[int]) -> dict[int, Row]:
-    """{"party", "name", "kind", "addresses", "ids", "entries"} of each party."""
-    values = {"values": sorted(party_ids)}
-    found: dict[int, Row] = {
-        r.id: {"party": r.public_id, "name": r.name, "kind": r.kind, "addresses": [], "ids": [], "entries": 0}
-        for r in c.execute(_SIDE, values)
-    }
-    for pid, scheme, value, sharing in c.execute(_OF_SIDES, values):
-        into = found[pid]["ids" if sharing == "id" else "addresses"]
-        if len(into) < _MOST:
-            into.append(text_of(scheme, value))
-    for pid, n in c.execute(_ENTRIES, values):
-        found[pid]["entries"] = n
-    return found
-
-
-# --- keys that say nothing --------------------------------------------------------------------------------------------
-
-_KEYS = {
-    "e": "address", "t": "telephone", "T": "end of a telephone number", "n": "number", "h": "name before the @", "nn": "name",
-    "ss": "sound of a name", "b": "birth date", "p": "postcode", "a": "street address", "w": "word of a company's name",
-    "j": "beginning of a company's name",
-}  # fmt: skip
-_WEAK = {
-    "d": "month of birth", "D": "birthday", "y": "day and year of birth", "c": "sound of a town", "p": "postcode area",
-    "a": "street", "o": "employer", "j": "occupation",
-}  # fmt: skip
-
-
-def hubs(c: Connection, limit: int = 50) -> list[Row]:
-    """Keys that more share than can be told apart: {"key", "what", "value", "skipped": times it was of no use}."""
-    h = t.hub_key.c
-    rows = c.execute(sa.select(h.name, h.skipped).order_by(h.skipped.desc(), h.name).limit(limit))
-    return [{"key": r.name, **readable(r.name), "skipped": r.skipped} for r in rows]
-
-
-def readable(key: str) -> Row:
-    """A key of `match.keys` in words: {"what": "telephone", "value": "+4930123456"}."""
-    bare = key.removeprefix("organization ")
-    short, is_alone, value = bare.partition(":")
-    if is_alone and short in _KEYS:
-        return {"what": _KEYS[short], "value": value}
-    first, _, second = bare.partition("&")
-    is_sound = len(first) <= 5 and first[1:].isdigit()  # "m453"; of weak ones only a short postcode looks so, too
-    one = f"{_KEYS['ss']} {first}" if is_sound else _weak(first)
-    return {"what": "two weak ones", "value": f"{one}, {_weak(second)}"}
-
-
-def _weak(key: str) -> str:
-    return f"{_WEAK.get(key[:1], 'key')} {key[1:]}"
-
-
-# --- who did what -----------------------------------------------------------------------------------------------------
-
-_BY_PEOPLE = _d.kind == sa.literal_column("'human'")  # a literal, as the index of people's decisions has it
-_OF_ACTS = sa.select(t.decision).where(among(_d.act)).order_by(_d.act.desc(), _d.id)
-
-
-def history(c: Connection, limit: int = 20, before: int | None = None, everything: bool = False) -> list[Row]:
-    """What was decided, newest first: people's acts, with `everything` also what rules and the model joined.
-
-    {"act", "actor", "at", "kind", "verdict", "rule", "why", "pairs": [{"left", "right"}], "decisions": how many, "revoked_at",
-    "revokes": the act it took back, "answers": the question it settled, "can_undo", "kept": why it cannot be undone}.
-    before: the last act of the page before.
-    """
-    query = (
-        sa.select(_d.act).where(_d.act.is_not(None), _d.verdict != "unsure").group_by(_d.act).order_by(_d.act.desc())
-    )
-    query = query if everything else query.where(_BY_PEOPLE)
-    query = query.where(_d.act < before) if before is not None else query
-    acts = list(c.execute(query.limit(limit)).scalars())
-    rows = [r for r in c.execute(_OF_ACTS, {"values": acts}).all() if r.verdict != "unsure"]
-    found: dict[int, list[Row]] = {}
-    revokes = {r.act: (r.verdict == "none", r.revokes) for r in rows if r.revokes is not None}
-    for d in told(c, rows):
-        found.setdefault(d["act"], []).append(d)
-    return [_act(parts, *revokes.get(act, (False, None))) for act, parts in found.items()]
-
-
-def _act(parts: list[Row], is_undo: bool, settles: int | None) -> Row:
-    """One act of one or several decisions. settles: the act it took back, or the question it answered."""
-    first = parts[0]
-    verdicts = {d["verdict"] for d in parts}
-    live = [d for d in parts if d["revoked_at"] is None]
-    kept = "it was taken back" if not live else "it took another one back" if is_undo else ""
-    return {
-        "act": first["act"], "actor": first["actor"], "at": first["at"], "kind": first["kind"],
-        "verdict": first["verdict"] if len(verdicts) == 1 else "several", "rule": first["rule"],
-        "why": "; ".join(dict.fromkeys(n for d in parts for n in d["notes"])),
-        "pairs": [{"left": d["left"], "right": d["right"]} for d in parts[:3]], "decisions": len(parts),
-        "revoked_at": first["revoked_at"] if not live else None, "revokes": settles if is_undo else None,
-        "answers": None if is_undo else settles, "can_undo": not kept, "kept": kept,
-    }  # fmt: skip

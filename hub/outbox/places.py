@@ -73,7 +73,7 @@ _STANDS_FOR = (
     .join(t.stream, t.stream.c.id == t.record.c.stream_id)
     .join(t.observation, t.observation.c.record_id == t.record.c.id)
     .join(t.party, t.party.c.id == t.observation.c.party_id)
-    .where(_HERE, among(t.record.c.external_id))
+    .where(_HERE, among(t.record.c.external_id), t.party.c.kind != "own")  # our own users are numbered on their own
 )
 
 
@@ -132,8 +132,8 @@ def stale(
     for key, held in ours.items():
         over = {}
         for (of, rid), link in held.items():
-            while rid and (of, rid) in became:  # no circle: hub.engine follows none
-                rid = became[of, rid]
+            for _ in became:  # at most that many, one after the other
+                rid = became.get((of, rid), rid)
             if rid:
                 over[of, rid] = Link(link.kind, link.key, rid)
         for p in wanted[key]:

@@ -310,27 +310,27 @@ def _parties(c: Connection, scope: Scope, parties: dict[int, Party], orgs: dict[
     return found
 
 
-def _own(p: Party) -> sa.ColumnElement[bool]:
-    """Identifiers that are this party's without any decision: what was joined to it is not told to a tool as a fact.
+def _own(c: Connection, p: Party, *schemes: str) -> tuple[Identifier, ...]:
+    """The party's identifiers without those that were joined to it: these are not told to a tool as a fact.
 
-    It would come back as that tool's word, and go on holding together what a person parts.
+    They would come back as that tool's word, and go on holding together what a person parts.
     """
-    return sa.and_(t.identifier.c.party_id == p.id, sa.func.coalesce(t.identifier.c.home_id, p.id) == p.id)
+    i = t.identifier.c
+    query = sa.select(i.scheme, i.value, i.home_id).where(i.party_id == p.id, i.scheme.in_(schemes)).order_by(i.id)
+    rows = c.execute(query).all()
+    mine = [r for r in rows if r.scheme == "phone" or r.home_id in {None, p.id}]  # a number is joined by no decision
+    is_known = any(r.scheme != "phone" for r in mine)
+    return tuple(Identifier(r.scheme, r.value) for r in (mine if is_known else rows))
 
 
 def _person(c: Connection, p: Party) -> Person:
-    query = sa.select(t.identifier.c.scheme, t.identifier.c.value).where(
-        _own(p), t.identifier.c.scheme.in_(("email", "phone"))
-    )
-    identifiers = tuple(Identifier(s, v) for s, v in c.execute(query.order_by(t.identifier.c.id)))
-    return Person(external_id=p.key, identifiers=identifiers, name=p.name)
+    return Person(external_id=p.key, identifiers=_own(c, p, "email", "phone"), name=p.name)
 
 
 def _organization(c: Connection, p: Party) -> Organization:
-    query = sa.select(t.identifier.c.value).where(_own(p), t.identifier.c.scheme == "domain")
-    domains = list(c.execute(query.order_by(t.identifier.c.id)).scalars())
-    name = p.name or (domains[0] if domains else "")
-    return Organization(external_id=p.key, identifiers=tuple(Identifier("domain", d) for d in domains), name=name)
+    domains = _own(c, p, "domain")
+    name = p.name or (domains[0].value if domains else "")
+    return Organization(external_id=p.key, identifiers=domains, name=name)
 
 
 def untouched(c: Connection, scope: Scope) -> int:

@@ -241,10 +241,18 @@ async def merges(b: Bench) -> None:
     timeline = landed.timeline(connector)
     b.same(timeline.live, b.rig.existing(), "after a merge at the source")
     b.need(survivor in timeline.entities, "the record that is left was not given again")
-    said = {e.external_id for e in timeline.entities[survivor] if isinstance(e, Redirect)}
+    left = _handles(timeline.entities[survivor])
+    is_silent = connector.manifest.stream(b.stream).merges == "silent"
     for absorbed in {one, two} - {survivor}:
-        b.need(absorbed in said, f"{absorbed} was merged into {survivor}, whose record gives no Redirect for it")
-    lost = known - _handles(timeline.entities[survivor])
+        own = timeline.entities.get(absorbed, ())
+        says_itself = any(isinstance(e, Redirect) and (e.external_id, e.into) == (absorbed, survivor) for e in own)
+        said = {e.external_id for e in timeline.entities[survivor] if isinstance(e, Redirect)}
+        b.need(
+            is_silent or says_itself or absorbed in said,
+            f"{absorbed} was merged into {survivor}, and the record of neither gives a Redirect for it",
+        )
+        left |= _handles(own) if says_itself else set()
+    lost = known - left
     b.need(not lost, f"the record that is left no longer carries {min(lost, default='')}: a history is cut off")
     fresh = Landed(b.stream)
     await fresh.pull(connector)

@@ -1,11 +1,15 @@
 """`ihub identity`: what people see of who is who, and how they decide, undo, and follow it to the system of record."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hub.cli import identity, output
+from hub.store import Store
+from hub.store import tables as t
 
 
 @pytest.fixture
@@ -132,7 +136,7 @@ def test_a_question_is_seen_answered_and_undone(twins: Any) -> None:
     assert (len(phone), whole[2]) == (1, before[0][2] | before[1][2])
     assert "Nothing waits" in ihub("identity", "review").out
     assert "asked her" in ihub("identity", "why-same", hero, twin).out
-    assert f"ihub identity undo {done['act']}" not in ihub("identity", "undo", done["act"], "--yes").out
+    assert "takes it back" not in ihub("identity", "undo", done["act"], "--yes").out
     assert (made_of(ihub, hero), made_of(ihub, twin)) == before
     newest, answered = ihub("identity", "history", "--json").json["acts"]
     assert (newest["revokes"], answered["can_undo"], answered["answers"]) == (done["act"], False, n)
@@ -145,6 +149,36 @@ def test_a_question_is_seen_answered_and_undone(twins: Any) -> None:
     many = ihub("identity", "review", "reject", "--rule", "weighed", "--yes", "--json").json
     assert [a["review"] for a in many["answered"]] == [n]
     assert ihub("identity", "why-not", hero, twin, "--json").json["verdict"] == "different"
+
+
+def test_the_record_asked_about_is_taken_out(twins: Any) -> None:
+    ihub, hero, twin = twins
+    (asked,) = ihub("identity", "review", "--json").json["questions"]
+    n, (_, addresses, records) = asked["review"], made_of(ihub, hero)
+    refused = ihub("identity", "review", "split", n, code=2).err
+    assert "both sides are made of several: say what goes out" in flat(refused)
+    ihub("identity", "split", twin, twin, "--yes")  # now only the hero's side is made of several
+    parted = ihub("identity", "review", "split", n, "--yes", "--json").json
+    assert parted["what"] == "split"
+    assert made_of(ihub, hero)[1:] == (addresses - {m["text"] for m in parted["changed"]["moves"]}, set())
+    (record,) = records
+    assert ihub("identity", "why-not", hero, record, "--json").json["verdict"] == "different"
+
+
+def test_an_audit_proposes_and_a_person_agrees(twins: Any) -> None:
+    ihub, _, _ = twins
+    with closing(Store.open(f"sqlite:///{Path('data/hub.db').absolute()}")) as store, store.write() as c:
+        c.execute(sa.delete(t.decision).where(t.decision.c.verdict == "unsure"))  # as if the sync had asked nothing
+    shown = ihub("identity", "audit").out
+    assert "ask about Marta Lindqvist and Marta Lindqvist" in shown
+    assert "two ids of one tool" in shown
+    assert "say --yes to do it" in ihub("identity", "audit", "--apply", code=2).err
+    assert "Nothing waits" in ihub("identity", "review").out
+    done = ihub("identity", "audit", "--apply", "--yes", "--json").json
+    assert (done["applied"], done["ask"], done["join"], done["part"], done["is_large"]) == (True, 1, 0, 0, False)
+    (asked,) = ihub("identity", "review", "--json").json["questions"]
+    assert asked["why"] == "two ids of one tool"
+    assert "Nothing differs" in ihub("identity", "audit").out
 
 
 def test_a_merge_is_followed_at_the_system_of_record(changing: Any, company: Any) -> None:

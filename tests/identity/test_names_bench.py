@@ -28,6 +28,10 @@ def test_figures_are_those_of_the_pairs(tmp_path: Path, monkeypatch: pytest.Monk
     assert bench.measured(organizations)["pairs"] == 1
 
 
+def test_pairs_of_one_score_are_taken_all_or_none() -> None:
+    assert bench._best_f1([(0.9, True), (0.5, True), (0.5, False), (0.5, False), (0.1, False)]) == (2 / 3, 0.9)
+
+
 def test_a_pair_is_in_the_same_half_whichever_way_round() -> None:
     pairs = [(f"a{n}", f"b{n}") for n in range(64)]
     halves = [bench.Pair(a, b, True).is_held_out for a, b in pairs]

@@ -8,12 +8,11 @@ import pytest
 import sqlalchemy as sa
 from acorn import Vendor
 from emptying import empty
-from world import START, World, mail
+from world import START, US, World, mail, who
 
-from hub.api import Identifier, Organization, Person
+from hub.api import Identifier, Interaction, Organization, Participation, Person
 from hub.engine.foresee import foresee
-from hub.identity import showing, why
-from hub.identity.linker import hashed
+from hub.identity import lists, showing, why
 from hub.store import Store
 from hub.store import tables as t
 
@@ -25,6 +24,11 @@ FIRST, LAST = ("Mia", "Tom", "Udo", "Ida", "Leo"), ("Berg", "Roth", "Kern", "Wol
 def person(tool: str, ext: str, name: str, *given: str) -> Person:
     listed = (Identifier("email" if "@" in g else "phone", g) for g in given)
     return Person(external_id=ext, name=name, identifiers=(Identifier(tool, ext), *listed))
+
+
+def call(key: str, *numbers: str, minute: int) -> Interaction:
+    people = [Participation(Identifier("phone", n), "from") for n in numbers]
+    return mail(key, kind="call", channel="phone", participants=(*people, who(f"sam@{US}", "to")), minute=minute)
 
 
 def build(store: Store) -> World:
@@ -49,6 +53,12 @@ def build(store: Store) -> World:
     crm.mail(mail("m0", "ana@former.example", minute=-600_000))
     crm.mail(mail("m1", "ana+news@kestrel.example"))
     crm.mail(mail("m2", "ana@kestrel.example", minute=5))
+    for n, numbers in enumerate(
+        (("+49 171 5550177",), (OFFICE,), ("anonymous",), ("12 34 56",), ("+49 171 5550177", CARLS))
+    ):
+        desk.mail(call(f"c{n}", *numbers, minute=n))
+    desk.mail(mail("m3", "info@gmail.com", minute=9))
+    desk.mail(mail("m4", "info@kestrel.example"))  # Kestrel is known
     world = World(store, {"crm": crm, "desk": desk})
     world.sync()
     acts = world.engine.identities
@@ -240,7 +250,7 @@ def test_what_never_joins(scene: World) -> None:
 def test_a_question_says_what_is_lacking(scene: World) -> None:
     found = apart(scene, "eva@oak.example", "eva.stein@oak.example")
     assert found["verdict"] == "review"
-    assert found["review"] in {q["review"] for q in ask(scene, showing.queue)}
+    assert found["review"] in {q["review"] for q in ask(scene, lists.queue)}
     assert set(kinds(found)) & {"weak", "thin"}
     assert found["lines"]
 
@@ -258,26 +268,39 @@ def test_nothing_shared_and_a_key_that_says_nothing(scene: World) -> None:
 
 
 def test_the_queue_is_ordered_paged_and_narrowed(scene: World) -> None:
-    everything = ask(scene, showing.queue)
-    assert len(everything) == ask(scene, showing.waiting) >= 2
+    everything = ask(scene, lists.queue)
+    assert len(everything) == ask(scene, lists.waiting) >= 2
     assert [q["rank"] for q in everything] == sorted((q["rank"] for q in everything), reverse=True)
     pages, after = [], None
-    while page := ask(scene, showing.queue, 1, after):
+    while page := ask(scene, lists.queue, 1, after):
         pages += page
         after = page[0]["review"]
     assert [q["review"] for q in pages] == [q["review"] for q in everything]
     eva = next(q for q in everything if q["left"]["name"] == "Eva Stein")
     assert {*eva["left"]["addresses"], *eva["right"]["addresses"]} == {"eva@oak.example", "eva.stein@oak.example"}
     assert eva["why"]
-    weighed = ask(scene, showing.queue, 50, None, "weighed", eva["weight"] - 0.01)
+    weighed = ask(scene, lists.queue, 50, None, "weighed", eva["weight"] - 0.01)
     assert eva["review"] in {q["review"] for q in weighed}
-    assert eva["review"] not in {q["review"] for q in ask(scene, showing.queue, 50, None, "weighed", eva["weight"])}
+    assert eva["review"] not in {q["review"] for q in ask(scene, lists.queue, 50, None, "weighed", eva["weight"])}
     with pytest.raises(KeyError):
-        ask(scene, showing.queue, 5, 10**9)
+        ask(scene, lists.queue, 5, 10**9)
+
+
+def test_what_is_tied_to_nobody_is_told_with_its_reason_and_age(scene: World) -> None:
+    found = ask(scene, lists.orphans, 50)
+    assert {(r["text"], r["entries"]): r["rule"] for r in found} == {
+        ("+49 171 5550177", 1): "no record lists this number",  # the other call was Carl's, too
+        (OFFICE, 1): "listed by several", ("anonymous", 1): "the number was withheld",
+        ("12 34 56", 1): "no record lists this number, and it does not say its country",
+        ("info@gmail.com", 1): "a desk, and its company is not known",
+    }  # fmt: skip
+    assert next(r["since"] for r in found if r["text"] == OFFICE) == START + timedelta(minutes=1)
+    assert ask(scene, lists.orphaned) == len(found)
+    assert [r["text"] for r in ask(scene, lists.orphans, 2, found[1]["identifier"])] == [r["text"] for r in found[2:4]]
 
 
 def test_keys_that_too_many_share_are_told_in_words(scene: World) -> None:
-    found = ask(scene, showing.hubs)
+    found = ask(scene, lists.hubs)
     assert {
         "key": f"t:{OFFICE.replace(' ', '')}",
         "what": "telephone",
@@ -295,11 +318,11 @@ def test_keys_that_too_many_share_are_told_in_words(scene: World) -> None:
     ],
 )  # fmt: skip
 def test_every_form_of_key_is_readable(key: str, what: str, value: str) -> None:
-    assert showing.readable(key) == {"what": what, "value": value}
+    assert lists.readable(key) == {"what": what, "value": value}
 
 
 def test_what_people_did_can_be_looked_up(scene: World) -> None:
-    newest, oldest = ask(scene, showing.history)
+    newest, oldest = ask(scene, lists.history)
     assert (newest["verdict"], newest["why"], newest["can_undo"], newest["actor"]) == (
         "same",
         "she wrote so",
@@ -307,8 +330,8 @@ def test_what_people_did_can_be_looked_up(scene: World) -> None:
         "sam",
     )
     assert (oldest["verdict"], oldest["why"]) == ("different", "met both")
-    assert [a["act"] for a in ask(scene, showing.history, 1, newest["act"])] == [oldest["act"]]
-    everything = ask(scene, showing.history, 50, None, True)
+    assert [a["act"] for a in ask(scene, lists.history, 1, newest["act"])] == [oldest["act"]]
+    everything = ask(scene, lists.history, 50, None, True)
     assert {a["kind"] for a in everything} >= {"human", "model"}
 
 
@@ -346,8 +369,7 @@ def test_an_act_is_foreseen_and_not_made(unchanged: World) -> None:
 
 
 def test_the_side_that_a_question_is_about_is_told(unchanged: World) -> None:
-    (asked,) = [q["review"] for q in ask(unchanged, showing.queue) if q["left"]["name"] == "Eva Stein"]
-    sides = ask(unchanged, showing.asked, asked)
+    (asked,) = [q["review"] for q in ask(unchanged, lists.queue) if q["left"]["name"] == "Eva Stein"]
+    sides = ask(unchanged, lists.asked, asked)
     assert {(s["text"], s["others"]) for s in sides} == {("crm:contacts 4", 1), ("desk:users u4", 1)}
-    assert ask(unchanged, showing.asked, 10**9) == []
-    assert hashed("e:a") != hashed("e:b")
+    assert ask(unchanged, lists.asked, 10**9) == []

@@ -97,7 +97,7 @@ def _paired(mine: list[str], theirs: list[str]) -> tuple[float, int]:
     if not ways:
         return 0.0, 0
     cost, before = 0.0, len(mine)
-    for c, x, y in sorted(ways):
+    for c, x, y in sorted(ways, key=lambda way: (way[0], *sorted(way[1:]))):
         if x in mine and y in theirs:
             mine.remove(x)
             theirs.remove(y)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from hub.identity.match.fields import name_parts
+from hub.identity.match.names import GENERATIONS
 from hub.identity.match.record import Record
 from hub.identity.match.strings import sound
 
@@ -37,7 +38,7 @@ def _keys(record: Record) -> Iterator[str]:
     sounds = []
     for name in get("name", ()):
         given, middle, family = name_parts(name)
-        sounds += [sound(w) for w in (given, *middle, family) if len(w) > 1]
+        sounds += [sound(w) for w in (given, *middle, family) if len(w) > 1 and w not in GENERATIONS]
         if given and family:
             yield "nn:" + " ".join(sorted((given, family)))
             yield "ss:" + " ".join(sorted((sound(given), sound(family))))

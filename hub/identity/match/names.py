@@ -16,8 +16,10 @@ _TITLES_WORDS = (
     "president prasident minister senator sheikh shaikh shaykh haji hajji mullah"
 )
 _TITLES = frozenset(_TITLES_WORDS.split())
-_BEHIND_WORDS = "jr sr snr jnr ii iii iv phd md mba esq esquire bsc msc ba ma cpa obe mbe cbe bt baronet dds dvm rn pe"
+_BEHIND_WORDS = "jr sr snr jnr junior senior ii iii iv phd md mba esq esquire bsc msc ba ma cpa obe mbe cbe bt baronet dds dvm rn pe"
 _BEHIND = frozenset(_BEHIND_WORDS.split())
+_GENERATIONS = {"jr": "jr", "jnr": "jr", "junior": "jr", "sr": "sr", "snr": "sr", "senior": "sr", "ii": "ii", "iii": "iii", "iv": "iv"}
+GENERATIONS = frozenset(_GENERATIONS.values())  # kept among the middle names
 _PARTICLES_WORDS = "de da do dos das del della di du la le van von der den ten ter zu zum al el bin ibn st mac mc"
 _PARTICLES = frozenset(_PARTICLES_WORDS.split())
 _ASIDE = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|\"([^\"]*)\"")
@@ -52,7 +54,13 @@ def split(full: str) -> Name:
         text, comma = family_part, ""
     if comma:
         return parts(given_part, family_part, aside or " ".join(company))
-    return _from_words(_words(text), aside or " ".join(company))
+    return _from_words(_words(text), aside or " ".join(company), _generation(full))
+
+
+def _generation(full: str) -> tuple[str, ...]:
+    """Which of the family's bearers of one name it is, as told behind it: "jr" of "Ana Ruiz, Junior"."""
+    words = fold(full).split()
+    return tuple(_GENERATIONS[w] for w in words[2:] if w in _GENERATIONS)[:1]
 
 
 def parts(first: str, last: str, company: str = "") -> Name:
@@ -78,13 +86,13 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _from_words(words: list[str], company: str) -> Name:
+def _from_words(words: list[str], company: str, generation: tuple[str, ...] = ()) -> Name:
     if len(words) < 2:
         return Name(given=words[0] if words else "", company=company)
     at = len(words) - 1
     while at > 1 and words[at - 1] in _PARTICLES:
         at -= 1
-    return Name(words[0], tuple(words[1:at]), "".join(words[at:]), company)
+    return Name(words[0], (*words[1:at], *generation), "".join(words[at:]), company)
 
 
 def given_level(a: str, others_a: tuple[str, ...], b: str, others_b: tuple[str, ...]) -> str:

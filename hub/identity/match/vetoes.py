@@ -5,6 +5,7 @@ from collections.abc import Set
 from hub.identity import normal
 from hub.identity.match.fields import COMPARE, STRONG, Reading, company_level
 from hub.identity.match.model import Model, Settings
+from hub.identity.match.names import GENERATIONS
 from hub.identity.match.profile import Profile
 from hub.identity.match.values import phone_level
 
@@ -61,9 +62,15 @@ def is_conflict(reading: Reading) -> bool:
     """Another last name is no conflict (people marry), unless the names must be swapped for the first ones to agree."""
     levels = {part: level for part, level, _, _ in reading}
     given, family = levels.get("given"), levels.get("family")
-    if given == "other":
+    if given == "other" or any(_are_generations(x, y) for part, _, x, y in reading if part == "middle"):
         return True
     return family == "other" and (given in ("other name", "alike", "slip") or levels.get("order") == "swapped")
+
+
+def _are_generations(x: str, y: str) -> bool:
+    """Father and son, told apart by what stands behind the name."""
+    mine, theirs = (GENERATIONS.intersection(names.split()) for names in (x, y))
+    return bool(mine and theirs) and mine != theirs
 
 
 def _is_other_handle(reading: Reading) -> bool:
@@ -76,6 +83,38 @@ def _companies_conflict(a: Profile, b: Profile) -> bool:
     if not mine or not theirs:
         return False
     return all(company_level(x, y) == "other" for x in mine for y in theirs)
+
+
+def _thin(weights: dict[str, float], a: Profile, b: Profile) -> set[str]:
+    """What is no ground beside a name: a town without a street, a mailbox that is nearly the same at another host, a telephone
+    of people whose first names are only nearly the same (brother and sister, mother and daughter)."""
+    found = set()
+    if max(weights.get("address", 0.0), weights.get("postcode", 0.0)) <= 1.0:
+        found.add("place")
+    is_full = any(
+        _is_full_agreement(reading)
+        for x in a.values.get("name", ())
+        for y in b.values.get("name", ())
+        for reading in COMPARE["name"](x, y)
+    )
+    hosts = [{e.rpartition("@")[2] for e in p.values.get("email", ())} for p in (a, b)]
+    if not is_full or not hosts[0] & hosts[1]:
+        found.add("email")
+    if not _equal(a, b, "employer"):
+        found.add("employer")
+    if not is_full or not _equal(a, b, "phone"):
+        found.add("phone")
+    return found
+
+
+def _is_full_agreement(reading: Reading) -> bool:
+    levels = {part: level for part, level, _, _ in reading}
+    return levels.get("given") in ("same", "nickname", "initial") and levels.get("family") in ("same", "slip")
+
+
+def _other_employers(a: Profile, b: Profile) -> bool:
+    mine, theirs = _company_domains(a), _company_domains(b)
+    return bool(mine and theirs) and not mine & theirs
 
 
 def _company_domains(a: Profile) -> set[str]:
@@ -100,10 +139,18 @@ def grounds(model: Model, weights: dict[str, float], a: Profile, b: Profile) -> 
     there a place or an employer adds no ground to a name.
     """
     if any(_equal(a, b, f) for f in STRONG - {"phone"}):
-        return ""
+        return "other names on one address" if _names_conflict(a, b) else ""
     if weights.get("email", 0.0) < 0 and _company_domains(a) & _company_domains(b):
         return "two mailboxes in one company"
     agree = {_GROUNDS[f] for f, w in weights.items() if w > 1.0 and f in _GROUNDS}
+    if "name" in agree:
+        agree -= _thin(weights, a, b)
+        if agree <= {"name", "employer"} and not any(weights.get(f, 0.0) > 1.0 for f in ("city", "occupation")):
+            agree.discard("employer")  # a company has namesakes
+        if "phone" in agree and _other_employers(a, b):
+            return "other employers on one telephone"
+        if weights.get("born", 0.0) < -1.0:
+            return "another birthday"
     is_line_alone = "phone" in agree and "company" not in weights
     if is_line_alone or ("name" in agree and model.counts.records < model.settings.few):
         agree -= {"place", "employer"}

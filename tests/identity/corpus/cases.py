@@ -4,7 +4,8 @@ A template is one story: `say` are its steps (what a tool or a mailbox tells, in
 people (one line a person: everything named in a line is that person, nothing in another line is), `ties` say to whom
 an entry of the timeline must be tied. The small language of these lines:
 
-    hubspot 1: Anna Berg; anna@x.example; +44 20 7946 0000; city=Lund; at=company 1; merged=2      a tool's record
+    hubspot 1: Anna Berg; anna@x.example; +44 20 7946 0000; city=Lund; at=company 1; merged=2     a tool's record
+    zendesk 1: Bo Lind; tel n/a; id linkedin=bolind                              a number as typed, any other identifier
     gone hubspot 1                                                                                it is deleted there
     m1 mail Anna Berg <anna@x.example> -> us | bo@y.example [list:bo@y.example]                    an entry named m1
 
@@ -179,7 +180,7 @@ def _world(number: int) -> dict[str, Any]:
 
 
 def node(text: str, number: int) -> Identifier:
-    """What a line names: a tool's record, an address, a number, a domain, or any other scheme as "scheme=value"."""
+    """What a line names: a tool's record, an address, a number, a domain, or another scheme's value ("scheme=value")."""
     text = text.strip()
     tool, _, rest = text.partition(" ")
     if tool in TOOLS and rest:
@@ -219,12 +220,12 @@ def _record(tool: str, rest: str, text: str, number: int) -> Record:
             organizations.append(node(value, number))
         elif key == "merged" and equals:
             merged.append(f"{number}-{value}")
-        elif equals and ":" not in key and key != "handle":
+        elif equals and not part.startswith("id "):
             fields.append((key, value))
         elif is_org and "@" not in part and not part.startswith(("+", "tel ")):
             found.append(Identifier("domain", part))
         else:
-            found.append(node(part, number))
+            found.append(node(part.removeprefix("id "), number))
     return Record(tool, own.value, name, tuple(found), tuple(fields), tuple(organizations), tuple(merged))
 
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hub import reconcile
+from hub import identity, reconcile
 from hub.api import Identifier, Interaction, Organization, Participation, Person, RawRecord, Redirect
-from hub.identity import showing
-from hub.identity.audit import apply, audit
+from hub.identity.lists import queue
+from hub.identity.showing import text_of
 from hub.store import Store
 from hub.store import tables as t
 from tests.identity.corpus.cases import OURS, TOOLS, VERBS, Case, Entry, Record, load
@@ -35,24 +35,25 @@ ORGANIZATIONS = {"company", "zdorg"}
 ROLES = {"meet": ("organizer", "attendee"), "ticket": ("requester", "cc"), "chat": ("requester", "to")}
 
 
+KINDS = ("false merges", "missed merges", "wrong links", "missed links", "not queued")
+
+
 @dataclass
 class Verdict:
-    """What went wrong, by kind, as (case, what). `merges`, `links`, `queue` count what was looked at."""
+    """What went wrong: kind -> (case, what). looked: how many pairs, links and entries of the queue were judged."""
 
-    found: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    found: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     looked: Counter[str] = field(default_factory=Counter)
 
     def say(self, kind: str, case: Case, what: str) -> None:
-        self.found.setdefault(kind, []).append((case.id, what))
+        self.found[kind].append((case.id, what))
 
-    def cases(self, *kinds: str) -> set[str]:
-        return {case for kind in kinds or self.found for case, _ in self.found.get(kind, ())}
+    def cases(self) -> set[str]:
+        return {case for found in self.found.values() for case, _ in found}
 
     def __str__(self) -> str:
-        kinds = ("false merges", "missed merges", "wrong links", "missed links", "not queued")
-        return (
-            ", ".join(f"{kind} {len(self.found.get(kind, ()))}" for kind in kinds) + f"; looked at {dict(self.looked)}"
-        )
+        looked = ", ".join(f"{n} {what}" for what, n in self.looked.items())
+        return ", ".join(f"{kind} {len(found)}" for kind, found in self.found.items()) + f" (of {looked})"
 
 
 def given(case: Case) -> list[list[Record | Entry]]:
@@ -133,7 +134,7 @@ def audited(world: World) -> None:
     """The nightly audit, applied: everybody weighed against everybody, with weights learnt from these records."""
     rules, now = world.engine.rules(world.engine.own()), world.clock.now()
     with world.store.write() as c:
-        done = apply(c, audit(c, rules), rules, now, "test")
+        done = identity.apply_audit(c, identity.audit(c, rules), rules, now, "test")
         reconcile.follow(c, done.parties, now)
 
 
@@ -183,7 +184,7 @@ def _waiting(c: sa.Connection) -> set[str]:
     """All that the open questions of the review queue speak of, as it is shown there; each has its rule and its age."""
     found: set[str] = set()
     after: int | None = None
-    while entries := showing.queue(c, 500, after):
+    while entries := queue(c, 500, after):
         for entry in entries:
             assert entry["rule"] and entry["at"] and entry["why"], entry
             for side in (entry["left"], entry["right"]):
@@ -198,7 +199,7 @@ def judge(state: State, cases: Iterable[Case]) -> Verdict:
     for case in cases:
         same, apart = case.pairs()
         for kind, pairs, is_wrong in (("missed merges", same, False), ("false merges", apart, True)):
-            verdict.looked[kind.split()[0]] += len(pairs)
+            verdict.looked["pairs apart" if is_wrong else "pairs together"] += len(pairs)
             for left, right in pairs:
                 x, y = state.of(left), state.of(right)
                 if (x is not None and x == y) == is_wrong:
@@ -217,7 +218,7 @@ def told(given: Identifier) -> str:
 
 
 def _judge_tie(state: State, case: Case, tie: Any, verdict: Verdict) -> None:
-    verdict.looked["links"] += 1
+    verdict.looked["entries"] += 1
     linked = state.linked.get(f"{case.number}-{tie.label}", set())
     entry = next(s for s in case.steps if isinstance(s, Entry) and s.label == tie.label)
     outside = [who for who, _ in entry.people if who.value != OURS]
@@ -235,9 +236,9 @@ def _judge_tie(state: State, case: Case, tie: Any, verdict: Verdict) -> None:
         if missing := wanted - have:
             verdict.say("missed links", case, f"{tie.label}: {len(missing)} {what} of {sorted(map(told, must))}")
     if tie.is_queued:
-        verdict.looked["queue"] += 1
+        verdict.looked["to be asked"] += 1
         hosts = {who.value.rpartition("@")[2] for who in outside if who.scheme == "email"}
-        if not state.waiting & ({showing.text_of(who.scheme, who.value.lower()) for who in outside} | hosts):
+        if not state.waiting & ({text_of(who.scheme, who.value.lower()) for who in outside} | hosts):
             verdict.say("not queued", case, f"{tie.label}: {sorted(map(told, outside))}")
 
 

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.identity.match import names, values
+from hub.identity.match.fields import company_level
 from hub.identity.match.record import prepare
 from hub.identity.match.strings import distance, fold, near, sound
 
@@ -152,6 +153,13 @@ def test_companies_lose_their_legal_form_and_keep_their_name() -> None:
 def test_the_name_of_a_company_without_its_legal_form(given: str, core: str) -> None:
     assert values.company(given) == core
     assert values.company(core) == core
+
+
+def test_the_next_fund_is_another_one_in_matching_however_alike_they_are_written() -> None:
+    third, fourth = "Kestrel Fund III L.P.", "Kestrel Fund IV L.P."
+    assert company_level(values.company(third), values.company(fourth)) == "other"
+    assert company_level(values.company(third), values.company("Kestrel Fund Three")) == "same"
+    assert values.company_similarity(third, fourth) > 0.5
 
 
 def rather(score: float) -> bool:
