@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from benchmarks.identity import rows
-from benchmarks.identity.rows import Line, Options, Runs
+from benchmarks.identity.rows import HASH, Line, Options, Runs
 from benchmarks.measure import busyness
-from hub.identity.match.model import Settings
 
 
 def main() -> int:
@@ -30,8 +29,7 @@ def main() -> int:
     runs = Runs(Options(given.quick, given.large, given.peers, not given.no_install))
     before, found = busyness(), []
     if not given.json:
-        print(f"one configuration for everything: {Settings().hash}")
-        print("(hub/identity/match: Settings in model.py, PARTS in fields.py; each row says whether it ran under it)")
+        print(f"one configuration for every row: {HASH} (hub/identity/match: Settings in model.py, PARTS in fields.py)")
         print(f"{missing()}\n" if missing() else "")
     for number in given.row or rows.ROWS:
         for line in measured(rows.ROWS[number], number, runs):
@@ -71,7 +69,7 @@ def show(line: Line) -> None:
     aims = " · ".join(
         f"{name} {value}" for name, value in (("floor", line.floor), ("moonshot", line.moonshot)) if value
     )
-    print(f"{line.number:>2} {line.what:<46} {line.figure:>22}  {line.verdict:<12} {aims}", flush=True)
+    print(f"{line.number:>2} {line.what:<46} {line.figure:>22}  {line.verdict:<12} {aims} [{HASH}]", flush=True)
     for text in ([f"peer: {line.peer}"] if line.peer else []) + line.detail:
         print(f"       {text}", flush=True)
 

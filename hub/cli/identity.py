@@ -211,14 +211,14 @@ def _history(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
 def _merge(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
     with engine.store.read() as c:
         (_, a, mine), (_, b, theirs) = _pair(c, args, screen, engine)
-    question = f"Join {_name(mine)} and {_name(theirs)}?"
+    question = f"Join {answers.called(mine)} and {answers.called(theirs)}?"
     return _act(args, screen, engine, question, "merge", a, b)
 
 
 def _different(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
     with engine.store.read() as c:
         (_, a, mine), (_, b, theirs) = _pair(c, args, screen, engine)
-    question = f"Hold {_name(mine)} and {_name(theirs)} apart, whatever evidence comes?"
+    question = f"Hold {answers.called(mine)} and {answers.called(theirs)} apart, whatever evidence comes?"
     return _act(args, screen, engine, question, "different", a, b)
 
 
@@ -235,9 +235,9 @@ def _split(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
         return fail(
             screen,
             USAGE,
-            f"{_name(party)} has no {they}: `ihub identity show {_quoted([text])}` lists the addresses and records",
+            f"{answers.called(party)} has no {they}: `ihub identity show {_quoted([text])}` lists the addresses and records",
         )
-    question = f"Take {', '.join(clean(p) for p in parts)} out of {_name(party)}?"
+    question = f"Take {', '.join(clean(p) for p in parts)} out of {answers.called(party)}?"
     return _act(args, screen, engine, question, "split", sorted(i for i in found.values() if i is not None))
 
 
@@ -252,16 +252,12 @@ def _number(text: str, what: str) -> int:
     return int(text)
 
 
-def _name(party: Row) -> str:
-    return clean(party["name"]) or str(party["public_id"])
-
-
 def _act(args: argparse.Namespace, screen: Screen, engine: "Engine", question: str, verb: str, *what: Any) -> int:
     """Show what would change, ask, do it."""
     from hub.engine.foresee import foresee
 
     expected = foresee(engine, verb, *what, actor=_user(), why=args.why)
-    _show_expected(screen, expected)
+    answers.show_expected(screen, expected)
     if not args.yes and not screen.ask(question):
         return _not_agreed(screen, {"expected": expected})
     changed = getattr(engine.identities, verb)(*what, _user(), args.why)
@@ -271,35 +267,6 @@ def _act(args: argparse.Namespace, screen: Screen, engine: "Engine", question: s
     back = "" if verb == "undo" else f"`ihub identity undo {changed.act}` takes it back; "
     screen.hint(f"{back}`ihub plan` shows what follows at the system of record.")
     return OK
-
-
-def _show_expected(screen: Screen, e: Row) -> None:
-    """What an act changes, before it is made."""
-    names = {p["public_id"]: _name(p) for p in e["parties"]}
-    before = {p["public_id"]: clean(p["was"]) or _name(p) for p in e["parties"]}
-    left = [p for p in e["parties"] if not p["is_emptied"]]
-    if not e["moves"]:
-        screen.text("Nobody gains or loses anything by it today: it counts for evidence to come.", "bold")
-    for p in left:
-        came = [m for m in e["moves"] if m["to"] == p["public_id"]]
-        if not came:
-            continue
-        back = " (of their own from now on)" if p["is_new"] else ""
-        back += f" (until now {clean(p['was'])})" if p["was"] not in {"", p["name"]} else ""
-        screen.text(f"{names[p['public_id']]}{back} gets", "bold")
-        for m in came:
-            screen.ends(clean(m["text"]), f"from {before[m['from']]}", "cyan", 2)
-    if e["entries"]:
-        filed = plural(e["entries"], "timeline entry is", "timeline entries are")
-        screen.line(f"{filed} filed under somebody else, or another company", indent=2)
-    for f in e["fields"]:
-        was = f"instead of {clean(f['before'])}" if f["before"] else "new here"
-        screen.text(f"{f['field']} of {names[f['party']]}: {clean(f['after']) or '(empty)'}, {was}", "", 2)
-    for r in e["refusals"]:
-        new = ": the refusal counts for all of it" if r["is_new"] else ""
-        screen.text(f"{names[r['party']]} is opted out of {r['channel']}{new}, and stays so", "yellow", 2)
-    for connection, n in e["written"].items():
-        screen.line(f"the next plan looks at {plural(n, 'entry', 'entries')} at {clean(connection)} again", "dim", 2)
 
 
 # --- the queue --------------------------------------------------------------------------------------------------------

@@ -177,10 +177,9 @@ def show_apart(screen: Screen, found: Row, at: datetime) -> None:
 def show_queue(screen: Screen, rows: Sequence[Row], total: int, at: datetime) -> None:
     screen.line(f"{plural(total, 'question')}, what touches most first", "bold")
     for r in rows:
+        size = ", ".join(x for x in (bits(r["weight"]), plural(r["records"], "record")) if x)
         screen.line()
-        screen.ends(
-            f"{r['review']}  {bits(r['weight'])}, {plural(r['records'], 'record')}", f"asked {ago(r['at'], at)}", "cyan"
-        )
+        screen.ends(f"{r['review']}  {size}", f"asked {ago(r['at'], at)}", "cyan")
         _beside(screen, r["left"], r["right"])
         screen.text(f"not by itself: {clean(r['why'])}", "yellow", 4)
         waterfall(screen, r["lines"], 4)
@@ -198,7 +197,7 @@ def show_orphans(screen: Screen, rows: Sequence[Row], total: int, at: datetime) 
     if total > len(rows):
         screen.line(f"and {number(total - len(rows))} more: --limit N shows them", "dim", 2)
     screen.text(
-        "Put the number or address on the record it belongs to, in any tool: the next sync files them there.", "dim", 2
+        "A record that alone lists the number or address, in any tool, brings them home with the next sync.", "dim", 2
     )
 
 
@@ -274,3 +273,39 @@ def show_audit(screen: Screen, found: Row) -> None:
     more = found["join"] + found["part"] + found["ask"] - len(found["proposals"])
     if more:
         screen.line(f"and {number(more)} more: --limit N shows them", "dim", 2)
+
+
+# --- acts -------------------------------------------------------------------------------------------------------------
+
+
+def called(party: Row) -> str:
+    return clean(party["name"]) or str(party["public_id"])
+
+
+def show_expected(screen: Screen, e: Row) -> None:
+    """What an act changes, before it is made."""
+    names = {p["public_id"]: called(p) for p in e["parties"]}
+    before = {p["public_id"]: clean(p["was"]) or called(p) for p in e["parties"]}
+    left = [p for p in e["parties"] if not p["is_emptied"]]
+    if not e["moves"]:
+        screen.text("Nobody gains or loses anything by it today: it counts for evidence to come.", "bold")
+    for p in left:
+        came = [m for m in e["moves"] if m["to"] == p["public_id"]]
+        if not came:
+            continue
+        back = " (of their own from now on)" if p["is_new"] else ""
+        back += f" (until now {clean(p['was'])})" if p["was"] not in {"", p["name"]} else ""
+        screen.text(f"{names[p['public_id']]}{back} gets", "bold")
+        for m in came:
+            screen.ends(clean(m["text"]), f"from {before[m['from']]}", "cyan", 2)
+    if e["entries"]:
+        filed = plural(e["entries"], "timeline entry is", "timeline entries are")
+        screen.line(f"{filed} filed under somebody else, or another company", indent=2)
+    for f in e["fields"]:
+        was = f"instead of {clean(f['before'])}" if f["before"] else "new here"
+        screen.text(f"{f['field']} of {names[f['party']]}: {clean(f['after']) or '(empty)'}, {was}", "", 2)
+    for r in e["refusals"]:
+        new = ": the refusal counts for all of it" if r["is_new"] else ""
+        screen.text(f"{names[r['party']]} is opted out of {r['channel']}{new}, and stays so", "yellow", 2)
+    for connection, n in e["written"].items():
+        screen.line(f"the next plan looks at {plural(n, 'entry', 'entries')} at {clean(connection)} again", "dim", 2)

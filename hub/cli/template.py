@@ -68,6 +68,10 @@ HUB_TOML = """\
 # The country of telephone numbers that do not say theirs: 030 23125100 is +49 30 23125100. Without it only numbers written
 # with their country's code are told apart for sure; one read earlier counts anew when its record is read again.
 # default_region = "DE"
+# Every night everybody is weighed against everybody: "apply" joins and parts what the model decides (never what a person
+# did; a change of very many parties waits for one), "propose" only shows it (`ihub identity audit`), "off".
+# audit = "apply"
+# audit_at = "0 3 * * *"
 
 [contacts]
 # Who becomes a contact at the system of record: "all" is every external person with an interaction, "replied_to"

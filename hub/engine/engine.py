@@ -22,7 +22,7 @@ from hub import identity, reconcile
 from hub import settings as config
 from hub import status as st
 from hub.api import AuthError, Clock, ConfigError, Connector, HubError, PermissionMatrix, Services, Transient
-from hub.engine.identities import Identities
+from hub.engine.identities import AUDIT, Identities
 from hub.engine.page import StreamRun
 from hub.engine.pull import StreamResult, confirm_gone, end_run, pull_stream
 from hub.landing import Brake, CapturePolicy, held, resolve_hold
@@ -232,6 +232,8 @@ class Engine:
     ) -> SyncResult:  # fmt: skip
         """Pull everything new of one connection. Never raises for the vendor's trouble or a wrong setting."""
         try:
+            if name == AUDIT:
+                return await self._audit()
             self._configured(name)
             async with self.lease(f"connection:{name}") as fence:
                 if fence is None:
@@ -424,8 +426,15 @@ class Engine:
         with self.store.write() as c:
             renew(c, name, fence, self.clock.now(), LEASE_TTL)
 
+    async def _audit(self) -> SyncResult:
+        """The nightly look at who is who, beside the loop: it takes a while on a large base."""
+        async with self.lease(f"connection:{AUDIT}") as fence:
+            if fence is None:
+                return SyncResult(AUDIT, st.CATCHING_UP, st.OK, detail="another worker is on it")
+            return SyncResult(AUDIT, st.HEALTHY, st.OK, lines=await asyncio.to_thread(self.identities.nightly))
+
     def due(self, now: datetime) -> list[str]:
-        """Connections whose time has come and that nobody is running."""
+        """Connections whose time has come and that nobody is running, and the nightly audit."""
         due = []
         with self.store.read() as c:
             rows = {r["name"]: r for r in c.execute(sa.select(t.connection)).mappings()}
@@ -436,6 +445,8 @@ class Engine:
                 continue
             if row is None or row["next_at"] is None or row["next_at"] <= micros(now):
                 due.append(name)
+        if f"connection:{AUDIT}" not in leased and self.identities.is_due(now):
+            due.append(AUDIT)
         return due
 
     def _planned(self, name: str) -> None:

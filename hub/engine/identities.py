@@ -8,13 +8,20 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub import identity, reconcile
 from hub.identity import Change
+from hub.store import instant, micros, put
+from hub.store import tables as t
 
 if TYPE_CHECKING:
     from hub.engine.engine import Engine
+
+
+AUDIT = "identity audit"  # its name among what is due; no connection can be called so
+_AUDITED = "identity.audited_at"  # under this key in `meta`: microseconds
 
 
 class _NotKept(Exception):
@@ -72,6 +79,31 @@ class Identities:
             return Change(0, done.parties, done.merged)
 
         return self._act(work, dry_run=False)
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether the nightly audit's time has come: its schedule is [identity] audit_at, on the wall clock."""
+        settings = self._engine.settings
+        if settings.identity.audit == "off":
+            return False
+        with self._engine.store.read() as c:
+            last = c.execute(sa.select(t.meta.c.value).where(t.meta.c.key == _AUDITED)).scalar()
+            begun = int(last) if last else c.execute(sa.select(sa.func.min(t.run.c.started_at))).scalar()
+        if begun is None:
+            return False
+        return settings.identity.audit_schedule.next_after(instant(begun), settings.hub.zone) <= now
+
+    def nightly(self) -> list[str]:
+        """Audit, and apply what it proposes where the settings let it; returns lines for people."""
+        found = self.audit()
+        counts = ", ".join(f"{found.count(what)} to {what}" for what in ("join", "part", "ask"))
+        lines = [f"{AUDIT}: {found.records} records of {found.parties} parties: {counts}"]
+        if self._engine.settings.identity.audit == "propose" or found.is_large:
+            lines.append(f"{AUDIT}: nothing was changed; `ihub identity audit --apply` does it")
+        else:
+            self.apply(found, "hub")
+        with self._engine.store.write() as c:
+            put(c, t.meta, [{"key": _AUDITED, "value": str(micros(self._engine.clock.now()))}])
+        return lines
 
     def _act(self, decide: Callable[[Connection, datetime], Change], dry_run: bool) -> Change:
         now, change = self._engine.clock.now(), Change()

@@ -71,6 +71,10 @@ class Audit:
     settled: list[int] = field(default_factory=list)
     learnt: str = ""
 
+    def count(self, what: str) -> int:
+        """Proposals to "join", "part" or "ask"."""
+        return sum(p.what == what for p in self.proposals)
+
     @property
     def changed(self) -> int:
         """Parties that would have other members."""
@@ -96,6 +100,8 @@ def audit(c: Connection, rules: Rules) -> Audit:
     ]  # fmt: skip
     reasons = {(ids[p.left], ids[p.right]): _reasons(p) for p in (*outcome.joins, *outcome.reviews)}
     after = parts(found.nodes, [*(w for w in found.words if w.kind != MODEL), *wanted], _limits(rules))
+    used = {(w.left, w.right) for w in after.used if w.kind == MODEL}
+    wanted = [w for w in wanted if (w.left, w.right) in used]
     out = Audit(len(records), len({h.party_id for h in found.held.values()}))
     out.learnt = json.dumps(model.state(), sort_keys=True) if len(records) >= LEAST else ""
     out.proposals = _differences(found, after.groups, wanted, reasons)

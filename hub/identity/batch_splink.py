@@ -6,8 +6,9 @@ ours (`match.batch.Clustering`), because Splink's closure knows neither vetoes n
 
 Covered exactly, for people and fields of one value: names as written, e-mail, phone, number, birth, city, postcode,
 region, occupation, gender, with frequencies, the floor of chance (`Settings.strangest`), and what implies what.
-Nearly: swapped names and streets with a slip in a word (`ABOUT` bits), a mailbox called after a name.
-Not: several values of one field (the first one speaks), and names of organizations.
+Nearly: swapped names (to half of `ABOUT` bits), a mailbox called after a name, streets with a slip within a word, and
+words with letters both swapped and dropped (DuckDB counts one edit less).
+Not: several values of one field (the first one speaks), and names of organizations. docs/adr/0013 says why it is made.
 
 Source: Splink 5.0, "Settings dictionary", "Term frequency adjustments", "Blocking rules: arrays_to_explode".
 """
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hub.identity import normal
 from hub.identity.match import keys
 from hub.identity.match.alike import _short_forms, by_ear
 from hub.identity.match.fields import GROUPS, IMPLIED, name_parts
@@ -128,13 +130,16 @@ _NATIONAL = (
     f"(starts_with({{a}}, '+') <> starts_with({{b}}, '+') and length({_LOCAL}) >= 7 and ends_with({_WHOLE}, {_LOCAL}))"
 )
 
+# NULL where there are no digits, or the provider is none for everybody.
+_ONE_BOX = "coalesce(email_digits_l = email_digits_r, true) and coalesce(email_free_l = email_free_r, true)"
+
 LEVELS: dict[str, list[Level]] = {
     "email": _of(_SAME, ("other", "(email_bare_l = email_bare_r)"),
-        ("slip", f"{_DISTANCE}({{a}}, {{b}}) <= (case when length(least({{a}}, {{b}})) > 20 then 3 else 2 end)", "both"),
+        ("slip", f"{_ONE_BOX} and {_DISTANCE}({{a}}, {{b}}) <= (case when length(least({{a}}, {{b}})) > 20 then 3 else 2 end)", "both"),
         ("local part", "(email_local_l = email_local_r and regexp_matches(email_local_l, '[0-9]'))"),
     ),
     "phone": _of(_SAME, ("national", _NATIONAL, "both"),
-                    ("slip", f"(length(least({{a}}, {{b}})) >= 6 and {_ONE_SLIP})", "both")),
+        ("slip", f"(length(least({{a}}, {{b}})) >= 6 and {_ONE_SLIP})", "both")),
     "number": _of(_SAME, ("slip", f"(length(least({{a}}, {{b}})) >= 6 and {_ONE_SLIP})", "both")),
     "born": _of(_SAME, ("slip", _ONE_SLIP, "both"),
         ("day and month swapped", f"({_both(_YEAR)} and {_CROSSED})"),
@@ -150,8 +155,8 @@ LEVELS: dict[str, list[Level]] = {
     "occupation": _of(_SAME, ("part", f"({_WORDS} > 0)")),
     "gender": _of(_SAME),
     "employer": _of(_SAME, ("slip", f"({_NEAR_1} or {_NEAR_2})", "both"),
-                       ("beginning", f"(least(length({{a}}), length({{b}})) >= 5 and {_BEGINS})")),
-    "handle": _of(("full", "(list_contains(handle_full_l, {b}) or list_contains(handle_full_r, {a}))"), _SAME, 
+        ("beginning", f"(least(length({{a}}), length({{b}})) >= 5 and {_BEGINS})")),
+    "handle": _of(("full", "(list_contains(handle_full_l, {b}) or list_contains(handle_full_r, {a}))"), _SAME,
         ("initial", "(list_contains(handle_initial_l, {b}) or list_contains(handle_initial_r, {a}))"),
         ("slip", f"(length({{b}}) >= 6 and {_NEAR_1})", "both"), ("slip", _FULL_SLIP),
     ),
@@ -176,7 +181,19 @@ _NO_HANDLES = (
 _TWO_HANDLES = "(handle_count_l > 1 or handle_count_r > 1)"  # one agreement of two: half the odds
 _LISTS = ("keys", "given_forms", "family_forms", "further", "beside", "middles", "middles_long", "middles_letter", "middles_first",
           "handle_full", "handle_initial")  # fmt: skip
-_TEXTS = ("unique_id", "kind", "holder", "email_local", "email_bare", "name", "given_ear", "family_ear", *LEVELS)
+_TEXTS = (
+    "unique_id",
+    "kind",
+    "holder",
+    "email_local",
+    "email_bare",
+    "email_digits",
+    "email_free",
+    "name",
+    "given_ear",
+    "family_ear",
+    *LEVELS,
+)
 _PLACE = tuple(part for part in LEVELS if GROUPS.get(part) == "place")
 _NULL = "({0}_l is null or {0}_r is null)"
 
@@ -278,8 +295,13 @@ class _Settings:
     def _again(self, part: str) -> str:
         """Whether this agrees, and another part of its group says more already."""
         mine, at = self._weight(part), _PLACE.index(part)
-        more = [f"{self._weight(other)} {'>=' if n < at else '>'} {mine}" for n, other in enumerate(_PLACE) if n != at]
+        more = [f"{self._said(other)} {'>=' if n < at else '>'} {mine}" for n, other in enumerate(_PLACE) if n != at]
         return f"({mine} > 0 and ({' or '.join(more)}))"
+
+    def _said(self, part: str) -> str:
+        """Its weight; NULL where another says it."""
+        implied = self._implied(part)
+        return f"(case when {implied} then null else {self._weight(part)} end)" if implied else self._weight(part)
 
     def _weight(self, part: str, sides: _Sides | None = None) -> str:
         """The weight of a part in SQL; NULL where it is not known of both."""
@@ -355,11 +377,12 @@ def row(record: Record, model: Model) -> dict[str, Any]:
     found["handle"] = plain[0] if plain else None
     found["handle_count"] = len(record.fields.get("handle", ()))
     if "email" in one:
-        local = one["email"].rpartition("@")[0]
+        local, _, domain = one["email"].rpartition("@")
         found |= {
-            "email_local": local,
-            "email_bare": local.translate(_FILLING) + "@" + one["email"].rpartition("@")[2],
-        }
+            "email_local": local, "email_bare": f"{local.translate(_FILLING)}@{domain}",
+            "email_digits": "".join(ch for ch in local if ch.isdigit()) or None,
+            "email_free": domain if domain in normal.free_domains() else None,
+        }  # fmt: skip
     return found | _frequencies(found, model)
 
 
@@ -368,7 +391,7 @@ def _name(key: str, found: dict[str, Any]) -> None:
     short = _short_forms()
     found |= {
         "name": key, "given": given or None, "family": family or None, "middle": " ".join(middle) or None, "middles": list(middle),
-        "given_ear": by_ear(given) or None, "family_ear": by_ear(family) or None, 
+        "given_ear": by_ear(given) or None, "family_ear": by_ear(family) or None,
         "given_forms": sorted(short.get(given, ())), "family_forms": sorted(short.get(family, ())),
         "further": [*middle, *([family] if family else [])], "beside": [*middle, *([given] if given else [])],
         "middles_long": [w for w in middle if len(w) > 1], "middles_letter": [w for w in middle if len(w) == 1],

@@ -41,15 +41,15 @@ class NotPossible(HubError):
     """What was asked for cannot be decided; the message says why."""
 
 
-def note(c: Connection, rows: Sequence[dict[str, Any]], now: datetime) -> list[int]:
-    """Write decisions of one act (reasons as a list); returns their ids."""
+def note(c: Connection, rows: Sequence[dict[str, Any]], now: datetime, *, is_one_act: bool = True) -> list[int]:
+    """Write decisions (reasons as a list), of one act or each its own; returns their ids."""
     blank = {"weight": None, "records": 0, "version": "", "revokes": None, "reasons": ()}
     filled = [{**blank, **r, "decided_at": micros(now)} for r in rows]
     for r in filled:
         r["reasons"] = json.dumps(r["reasons"], ensure_ascii=False)
     ids = add_ids(c, t.decision, filled)
     if ids:
-        c.execute(sa.update(t.decision).where(d.id.in_(ids)).values(act=ids[0]))
+        c.execute(sa.update(t.decision).where(d.id.in_(ids)).values(act=ids[0] if is_one_act else d.id))
     return ids
 
 

@@ -128,22 +128,22 @@ def _homes(c: Connection, found: Evidence, made: Parts, now: int) -> dict[int, i
 
 def make(c: Connection, alone: list[Held], now: int) -> list[int]:
     """Parties of their own for identifiers that never had one."""
+    if not alone:
+        return []
+    public = [  # another spelling's party may have taken the first
+        [short_id("p", h.kind, h.node.scheme, h.node.value, *more) for more in ((), ("alone",))] for h in alone
+    ]
+    taken = set(c.execute(_TAKEN, {"values": sorted({x for two in public for x in two})}).scalars())
     rows = [
-        {"public_id": _free_id(c, h), "kind": h.kind, "created_at": now, "changed_at": now} for h in alone
-    ]  # fmt: skip
+        {"public_id": next(x for x in two if x not in taken), "kind": h.kind, "created_at": now, "changed_at": now}
+        for h, two in zip(alone, public, strict=True)
+    ]
     ids = add_ids(c, t.party, rows)
     change(c, t.identifier, [{"id": h.node.id, "home_id": p} for h, p in zip(alone, ids, strict=True)])
     return ids
 
 
-def _free_id(c: Connection, held: Held) -> str:
-    """Made of the identifier; another spelling's party may have taken that one already."""
-    kind, n = held.kind, held.node
-    for seed in ((n.scheme, n.value), (n.scheme, n.value, "alone")):
-        public_id = short_id("p", kind, *seed)
-        if c.execute(sa.select(t.party.c.id).where(t.party.c.public_id == public_id)).scalar() is None:
-            return public_id
-    raise AssertionError(f"identifier {n.id} has had a party twice")
+_TAKEN = sa.select(t.party.c.public_id).where(among(t.party.c.public_id))
 
 
 def _open(made: Parts, party_of: dict[int, int]) -> list[tuple[Word, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.identity.graph import COMPANY, RULE, TOOL, Node, Word
+from hub.identity.graph import COMPANY, ONCE_LISTED, RULE, TOOL, Node, Word
 from hub.identity.index import PERSONAL, Rules
 from hub.store import among
 from hub.store import tables as t
@@ -28,7 +28,7 @@ _ALL_NODES = (
 _NODES = _ALL_NODES.where(among(i.id))
 _beside = t.observation.alias()
 _LISTED = (
-    sa.select(o.record_id, o.identifier_id)
+    sa.select(o.record_id, o.identifier_id, o.last_seen_at)
     .where(o.record_id.in_(sa.select(_beside.c.record_id).where(among(_beside.c.identifier_id))))
     .order_by(o.record_id, o.identifier_id)
 )
@@ -54,11 +54,11 @@ class Held:
 
 @dataclass(slots=True)
 class Evidence:
-    """held: by identifier id. listed: record id -> the identifiers of `held` it shows."""
+    """held: by identifier id. listed: record id -> the identifiers it shows or showed -> when it did last (microseconds)."""
 
     held: dict[int, Held] = field(default_factory=dict)
     words: list[Word] = field(default_factory=list)
-    listed: dict[int, list[int]] = field(default_factory=dict)
+    listed: dict[int, dict[int, int]] = field(default_factory=dict)
 
     @property
     def nodes(self) -> list[Node]:
@@ -79,10 +79,8 @@ def gather(c: Connection, identifier_ids: Iterable[int], rules: Rules) -> Eviden
         if not fresh:
             break
         values = {"values": sorted(fresh)}
-        for record_id, identifier_id in c.execute(_LISTED, values):
-            shown = found.listed.setdefault(record_id, [])
-            if identifier_id not in shown:
-                shown.append(identifier_id)
+        for record_id, identifier_id, at in c.execute(_LISTED, values):
+            found.listed.setdefault(record_id, {})[identifier_id] = at
             wanted.add(identifier_id)
         matches = sorted({h.match for h in fresh.values() if h.sharing == PERSONAL})
         wanted.update(r.id for r in c.execute(_ALIKE, {"values": matches})) if matches else None
@@ -99,9 +97,9 @@ def gather(c: Connection, identifier_ids: Iterable[int], rules: Rules) -> Eviden
 def everything(c: Connection, rules: Rules) -> Evidence:
     """All of it at once."""
     found = Evidence({r.id: _held(r, rules) for r in c.execute(_ALL_NODES)})
-    for record_id, identifier_id in c.execute(sa.select(o.record_id, o.identifier_id)):
+    for record_id, identifier_id, at in c.execute(sa.select(o.record_id, o.identifier_id, o.last_seen_at)):
         if identifier_id in found.held:
-            found.listed.setdefault(record_id, []).append(identifier_id)
+            found.listed.setdefault(record_id, {})[identifier_id] = at
     told = [Word(r[1], r[2], r[4], r[5], r[3], r[6] or 0.0, r[7], r[0]) for r in c.execute(_DECIDED)]
     _count(found)
     found.words = [*told, *_of_records(found), *_of_addresses(found)]
@@ -141,15 +139,17 @@ def _of_records(found: Evidence) -> Iterable[Word]:
     for record_id, listed in found.listed.items():
         if (first := subject(found, listed)) is None:
             continue
-        head = found.held[first]
-        for n in listed:
+        head, today = found.held[first], max(listed.values())
+        for n, at in listed.items():
             other = found.held.get(n)
             if other is None or n == first or (other.kind == "organization") is not (head.kind == "organization"):
                 continue
             if other.sharing == "id" and other.node.scheme == head.node.scheme:
                 yield Word(first, n, TOOL, ONE_ID, record=record_id)
-            else:
+            elif at == today:
                 yield Word(first, n, RULE, ONE_RECORD, record=record_id)
+            else:
+                yield Word(first, n, RULE, ONCE_LISTED, weight=-1.0, record=record_id)
 
 
 def _of_addresses(found: Evidence) -> Iterable[Word]:

@@ -20,6 +20,8 @@ _ORDER = {HUMAN: 0, TOOL: 1, RULE: 2, MODEL: 3}
 DIFFERENT = "a person said they are different"
 TWO_IDS = "two ids of one tool"
 OTHER_NAMES = "other names on one address"
+NOW_ANOTHERS = "another record lists it now"
+ONCE_LISTED = "once-listed"  # the rule of what a record listed before: it counts where nobody lists it today
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +176,10 @@ class _Work:
         mine, theirs = self.nodes[word.left].called, self.nodes[word.right].called
         if word.kind == RULE and mine and theirs and conflict(set(mine), set(theirs)):
             return OTHER_NAMES
-        if word.kind == RULE and a.names and b.names and conflict(a.names, b.names):
+        if a.names and b.names and conflict(a.names, b.names):
             return OTHER_NAMES
+        if word.rule == ONCE_LISTED and a.records and b.records:
+            return NOW_ANOTHERS
         if a.addresses + b.addresses > self.limits.addresses and a.addresses and b.addresses:
             return f"more than {self.limits.addresses} addresses"
         return f"more than {self.limits.records} records" if a.records + b.records > self.limits.records else ""

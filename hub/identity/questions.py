@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.identity.decisions import note
-from hub.identity.graph import DIFFERENT, Word
+from hub.identity.graph import DIFFERENT, NOW_ANOTHERS, Word
 from hub.store import among
 from hub.store import tables as t
 
@@ -21,7 +21,7 @@ _SETTLED = sa.select(d.left_identifier_id, d.right_identifier_id).where(
 
 def ask(c: Connection, refused: Iterable[tuple[Word, str]], now: datetime) -> None:
     """Put these into the review queue unless somebody answered or is asked already."""
-    refused = [(w, why) for w, why in refused if why != DIFFERENT]
+    refused = [(w, why) for w, why in refused if why not in (DIFFERENT, NOW_ANOTHERS)]
     if not refused:
         return
     ends = sorted({e for w, _ in refused for e in (w.left, w.right)})
@@ -34,14 +34,16 @@ def ask(c: Connection, refused: Iterable[tuple[Word, str]], now: datetime) -> No
         for a, b in c.execute(_SETTLED, {"values": sorted(around)})
         if a in around and b in around
     }
+    rows = []
     for word, why in refused:
         pair = frozenset((party_of[word.left], party_of[word.right]))
         if pair in settled:
             continue
         settled.add(pair)
         sides = sum(party in pair for party in around.values())
-        note(c, [{
+        rows.append({
             "left_identifier_id": word.left, "right_identifier_id": word.right, "verdict": "unsure", "kind": word.kind,
             "rule": word.rule, "weight": word.weight or None, "records": sides, "actor": "hub",
             "reasons": [{"field": "why", "level": why}],
-        }], now)  # fmt: skip
+        })  # fmt: skip
+    note(c, rows, now, is_one_act=False)

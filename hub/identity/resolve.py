@@ -264,7 +264,8 @@ class _Records:
         who = min(found, key=lambda p: p.id or 1 << 62) if found else self._new(entity, keys)
         if len(found) > 1 or self._is_doubtful(entity, keys, who, rows):
             self.unsettled.append(keys)
-            self.listed.append((entity.external_id, rows))
+            if rows:
+                self.listed.append((entity.external_id, rows))
         self._ours(keys, who)
         if isinstance(entity, Person) and entity.is_own and who.kind == "person":
             who.kind, who.is_changed = "own", who.id is not None

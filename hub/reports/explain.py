@@ -73,7 +73,8 @@ def _identity(c: Connection, iid: int) -> list[dict[str, Any]]:
         d = t.decision.c
         decisions = c.execute(
             sa.select(t.decision).where(
-                sa.or_(d.left_identifier_id == r["id"], d.right_identifier_id == r["id"]), d.revoked_at.is_(None),
+                sa.or_(d.left_identifier_id == r["id"], d.right_identifier_id == r["id"]),
+                d.revoked_at.is_(None),
                 d.verdict != "none",
             )
         ).mappings()

@@ -31,7 +31,7 @@ from hub.settings.fields import (
 )  # fmt: skip
 from hub.settings.locate import KeyPath
 from hub.settings.problems import Source, config_error
-from hub.settings.schedule import Schedule, start_of
+from hub.settings.schedule import Schedule, parse_cron, start_of
 from hub.settings.words import Refused, did_you_mean
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ class Identity(Section):
 
     strip_plus: ana+news@ is ana@. gmail_dots: at Gmail, a.na@ is ana@. default_region: the country of telephone numbers
     that do not say theirs, as two letters; "" for none, and no such number is ever taken for another country's.
+    audit: what the nightly look at everybody does with what it finds: "apply" it (what the model joined, and nothing that a
+    person decided), only "propose" it, or "off". audit_at: when, as cron on the wall clock of [hub] timezone.
     """
 
     free_domains_extra: tuple[Domain, ...] = ()
@@ -112,6 +114,12 @@ class Identity(Section):
     strip_plus: bool = True
     gmail_dots: bool = True
     default_region: Region = ""
+    audit: Literal["apply", "propose", "off"] = "apply"
+    audit_at: CronLine = parse_cron("0 3 * * *")
+
+    @property
+    def audit_schedule(self) -> Schedule:
+        return Schedule(cron=self.audit_at)
 
 
 class Contacts(Section):

@@ -231,7 +231,7 @@ decision = Table(  # append-only; taking one back is another one, and the time o
     Index("ix_decision_left", "left_identifier_id"),
     Index("ix_decision_right", "right_identifier_id"),
     Index("ix_decision_act", "act"),
-    Index("ix_decision_human", "id", sqlite_where=text("kind = 'human'"), postgresql_where=text("kind = 'human'")),
+    Index("ix_decision_people", "act", sqlite_where=text("kind = 'human'"), postgresql_where=text("kind = 'human'")),
     Index(
         "ix_decision_open", "verdict", sqlite_where=text("verdict = 'unsure' AND revoked_at IS NULL"),
         postgresql_where=text("verdict = 'unsure' AND revoked_at IS NULL"),

@@ -72,9 +72,9 @@ def okonkwo(ext: str, address: str, tool: str) -> Person:
 def test_the_model_joins_what_rules_do_not_see_and_says_why(book: Book) -> None:
     book.take(*crowd())
     book.take(okonkwo("900", "wilhelmina.okonkwo@fir.example", "acorn:contacts"))
-    moved = book.take(okonkwo("5", "w.okonkwo@gmail.com", "beech:users"))
+    moved = book.take(okonkwo("w5", "w.okonkwo@gmail.com", "beech:users"))
     assert [m for m in moved if m.loser != m.winner]
-    assert book.party("900", "acorn:contacts")["id"] == book.party("5", "beech:users")["id"]
+    assert book.party("900", "acorn:contacts")["id"] == book.party("w5", "beech:users")["id"]
     [made] = [d for d in decisions(book) if d["kind"] == "model"]
     assert made["verdict"] == "same"
     assert made["weight"] > 5

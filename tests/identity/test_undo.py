@@ -143,13 +143,13 @@ def test_an_undone_join_of_the_model_is_not_joined_again(store: Store) -> None:
     book.take(*crowd())
     book.take(okonkwo("900", "wilhelmina.okonkwo@fir.example", "acorn:contacts"))
     before = state(book)["members"]
-    book.take(okonkwo("5", "w.okonkwo@gmail.com", "beech:users"))
+    book.take(okonkwo("w5", "w.okonkwo@gmail.com", "beech:users"))
     with store.read() as c:
         made = c.execute(sa.select(t.decision.c.act).where(t.decision.c.kind == "model")).scalar_one()
     assert act(book, identity.undo, made)
-    assert book.party("900", "acorn:contacts")["id"] != book.party("5", "beech:users")["id"]
-    assert set(before) <= set(state(book)["members"])
-    book.take(okonkwo("5", "w.okonkwo@gmail.com", "beech:users"), okonkwo("900", "w2@fir.example", "acorn:contacts"))
-    assert book.party("900", "acorn:contacts")["id"] != book.party("5", "beech:users")["id"]
+    assert book.party("900", "acorn:contacts")["id"] != book.party("w5", "beech:users")["id"]
+    assert {x for x in before if x[0] != "phone"} <= set(state(book)["members"])  # both list the number now
+    book.take(okonkwo("w5", "w.okonkwo@gmail.com", "beech:users"), okonkwo("900", "w2@fir.example", "acorn:contacts"))
+    assert book.party("900", "acorn:contacts")["id"] != book.party("w5", "beech:users")["id"]
     with pytest.raises(NotPossible, match="taken back already|joins nobody"), store.write() as c:
         identity.undo(c, made, RULES, NOW, "ines")

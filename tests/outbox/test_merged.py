@@ -218,6 +218,23 @@ async def test_contacts_merged_there_alone_are_one_here(crm: Crm, mints_new_id: 
     assert await crm.apply() == {}
 
 
+async def test_what_was_exchanged_with_a_former_employer_stays_with_it(crm: Crm) -> None:
+    def companies() -> set[str]:
+        names = {row["id"]: row["properties"]["domain"] for row in crm.held("companies")}
+        [mail] = (r for r in crm.held("emails") if r["properties"]["hs_email_subject"] == "About m1")
+        return {names[i] for i in mail["associations"].get("companies", ())}
+
+    assert companies() == {"kestrel.example"}
+    moved = Person(
+        external_id="p1", identifiers=(Identifier("email", ANA),), name="Ana Kestrel",
+        organizations=(Identifier("domain", "merlin.example"),),
+    )  # fmt: skip
+    crm.mailbox.put("parties", "p1", moved)
+    await crm.sync("a")
+    await crm.apply()
+    assert companies() == {"kestrel.example", "merlin.example"}
+
+
 # --- what contacts say ------------------------------------------------------------------------------------------------
 
 

@@ -62,7 +62,8 @@ def is_conflict(reading: Reading) -> bool:
     """Another last name is no conflict (people marry), unless the names must be swapped for the first ones to agree."""
     levels = {part: level for part, level, _, _ in reading}
     given, family = levels.get("given"), levels.get("family")
-    if given == "other" or any(_are_generations(x, y) for part, _, x, y in reading if part == "middle"):
+    short = given == "alike" and any(part == "given" and max(len(x), len(y)) <= 6 for part, _, x, y in reading)
+    if given == "other" or short or any(_are_generations(x, y) for part, _, x, y in reading if part == "middle"):
         return True
     return family == "other" and (given in ("other name", "alike", "slip") or levels.get("order") == "swapped")
 
@@ -145,8 +146,10 @@ def grounds(model: Model, weights: dict[str, float], a: Profile, b: Profile) -> 
     agree = {_GROUNDS[f] for f, w in weights.items() if w > 1.0 and f in _GROUNDS}
     if "name" in agree:
         agree -= _thin(weights, a, b)
-        if agree <= {"name", "employer"} and not any(weights.get(f, 0.0) > 1.0 for f in ("city", "occupation")):
-            agree.discard("employer")  # a company has namesakes
+        is_rare = model.total(weights) >= 2 * model.settings.auto
+        is_more = is_rare or any(weights.get(f, 0.0) > 1.0 for f in ("city", "occupation"))
+        if agree <= {"name", "employer"} and not is_more:
+            agree.discard("employer")  # a company has namesakes, of rare names fewer
         if "phone" in agree and _other_employers(a, b):
             return "other employers on one telephone"
         if weights.get("born", 0.0) < -1.0:

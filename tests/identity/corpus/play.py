@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from hub import identity, reconcile
 from hub.api import Identifier, Interaction, Organization, Participation, Person, RawRecord, Redirect
-from hub.identity.lists import queue
+from hub.identity.lists import orphans, queue
 from hub.identity.showing import text_of
 from hub.store import Store
 from hub.store import tables as t
@@ -155,8 +155,13 @@ class State:
     waiting: set[str]
 
     def of(self, given: Identifier) -> int | None:
-        value = " ".join(given.value.split())
-        return self.party.get((given.scheme, value.lower() if given.scheme in {"email", "domain"} else value))
+        return self.party.get((given.scheme, _written(given)))
+
+
+def _written(given: Identifier) -> str:
+    """The value as the store has it."""
+    value = " ".join(given.value.split())
+    return value.lower() if given.scheme in {"email", "domain"} else value
 
 
 def look(store: Store) -> State:
@@ -181,15 +186,18 @@ def look(store: Store) -> State:
 
 
 def _waiting(c: sa.Connection) -> set[str]:
-    """All that the open questions of the review queue speak of, as it is shown there; each has its rule and its age."""
+    """All that a person is asked about, open questions and what is tied to nobody, as shown; each has its rule and age."""
     found: set[str] = set()
-    after: int | None = None
-    while entries := queue(c, 500, after):
-        for entry in entries:
-            assert entry["rule"] and entry["at"] and entry["why"], entry
-            for side in (entry["left"], entry["right"]):
+    question: int | None = None
+    while questions := queue(c, 500, question):
+        for asked in questions:
+            assert asked["rule"] and asked["at"] and asked["why"], asked
+            for side in (asked["left"], asked["right"]):
                 found |= {side["text"], *side["addresses"], *side["ids"]}
-        after = entries[-1]["review"]
+        question = questions[-1]["review"]
+    for left in orphans(c, 10_000):
+        assert left["rule"] and left["since"], left
+        found.add(left["text"])
     return found
 
 
@@ -238,7 +246,7 @@ def _judge_tie(state: State, case: Case, tie: Any, verdict: Verdict) -> None:
     if tie.is_queued:
         verdict.looked["to be asked"] += 1
         hosts = {who.value.rpartition("@")[2] for who in outside if who.scheme == "email"}
-        if not state.waiting & ({text_of(who.scheme, who.value.lower()) for who in outside} | hosts):
+        if not state.waiting & ({text_of(who.scheme, _written(who)) for who in outside} | hosts):
             verdict.say("not queued", case, f"{tie.label}: {sorted(map(told, outside))}")
 
 

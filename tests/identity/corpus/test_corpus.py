@@ -54,5 +54,5 @@ def test_every_case_in_every_order(request: pytest.FixtureRequest, name: str) ->
 @pytest.mark.parametrize("name", sorted(KNOWN))
 def test_a_sample_on_postgresql(request: pytest.FixtureRequest, name: str) -> None:
     store = request.getfixturevalue("_postgresql_store")
-    first = {case.template: case for case in reversed(load(name))}  # one of each template
-    assert wrong(store, first.values(), "at once") <= KNOWN[name].keys()
+    first = {case.template: case for case in load(name)}
+    assert wrong(store, list(first.values())[::3], "at once") <= KNOWN[name].keys()

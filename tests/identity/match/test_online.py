@@ -118,7 +118,7 @@ def test_a_weak_duplicate_of_one_tool_is_not_shown(memory: Memory) -> None:
 
 def test_what_belongs_to_an_entity_speaks_with_all_that_is_known_of_it(memory: Memory) -> None:
     """An address without a name says little; the entity it belongs to brings the name and the telephone."""
-    bare = prepare("bare", {"email": "anna@home.example", "city": "Lund"})
+    bare = prepare("bare", {"email": "annab77@gmail.com", "city": "Lund"})
     memory.add(bare, "mine")
     memory.add(prepare("named", {"full_name": "Anna Berg", "phone": ANNA["phone"]}), "mine")
     alone = decide(bare, memory.model, memory, own="mine")

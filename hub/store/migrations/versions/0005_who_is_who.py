@@ -35,7 +35,7 @@ def upgrade() -> None:
         "ix_decision_open", "decision", ["verdict"], unique=False, sqlite_where=OPEN, postgresql_where=OPEN
     )
     op.create_index(
-        "ix_decision_human", "decision", ["id"], unique=False, sqlite_where=HUMAN, postgresql_where=HUMAN
+        "ix_decision_people", "decision", ["act"], unique=False, sqlite_where=HUMAN, postgresql_where=HUMAN
     )
     op.add_column("choice", sa.Column("home_id", ID, nullable=True))
     op.execute(sa.text("UPDATE choice SET home_id = party_id"))
