@@ -19,14 +19,9 @@ from benchmarks.measure import run
 ROOT = Path(__file__).resolve().parents[2] / ".venv" / "peers"
 PINS: dict[str, tuple[str, ...]] = {
     "splink": ("splink==5.0.0", "duckdb==2.0.0"),
-    "dedupe": ("dedupe==3.0.3", "BTrees==6.1"),  # 6.5 breaks it: dedupeio/dedupe#1230
     "goldenmatch": ("goldenmatch==3.22.0",),
-    "nomenklatura": ("nomenklatura==4.17.4",),  # compiles pyicu: some six minutes
 }
-MODULES = {name: name for name in PINS}
 INSTALL_S = 600
-# Which set each is measured on, and the columns it is given.
-PEOPLE = ("first_name", "last_name", "email", "phone", "employer", "city", "occupation")
 
 
 class NotInstalled(Exception):
@@ -54,7 +49,7 @@ def python(name: str, install: bool = True) -> str:
 
 
 def _has(interpreter: Path, name: str) -> bool:
-    check = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({MODULES[name]!r}) is None)"
+    check = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
     return interpreter.exists() and subprocess.run([str(interpreter), "-c", check], check=False).returncode == 0
 
 

@@ -351,7 +351,7 @@ def parity(runs: Runs) -> Iterator[Line]:
 ROWS: dict[int, Callable[[Runs], Iterator[Line]]] = {
     1: _set_row(1, "febrl3", 0.998, 0.9995, "goldenmatch .9994, splink .9991", names=("splink", "goldenmatch")),
     2: _set_row(2, "febrl4", 0.999, 0.9998, "splink .9993"),
-    3: _set_row(3, "fake_1000", 0.93, 0.97, "splink .921, dedupe with 100 labels .953-.970", (11, 8), ("splink", "dedupe", "goldenmatch")),
+    3: _set_row(3, "fake_1000", 0.93, 0.97, "splink .921, dedupe with 100 labels .953-.970", (11, 8), ("splink", "goldenmatch")),
     4: _set_row(4, "historical_50k", 0.85, 0.90, "goldenmatch .841, splink .829 (largest 63-78; 5,651 unguarded)", (40, 25)),
     5: _set_row(5, "Fodors-Zagats", 0.96, 0.99, "splink .940, dedupe with labels .982"),
     6: names, 10: automatic, 11: generated, 12: decay, 13: hazards, 14: online, 15: throughput, 16: bulk, 17: undo, 18: explain,

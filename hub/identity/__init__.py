@@ -13,7 +13,8 @@ from hub.identity.decisions import Change, NotPossible, answer, different, merge
 from hub.identity.derive import current
 from hub.identity.index import Rules
 from hub.identity.normal import email_match, free_domains, registrable_domain, role_localparts
-from hub.identity.resolve import Moved, Who, join_own, observe, resolve
+from hub.identity.records import observe
+from hub.identity.resolve import Moved, Who, join_own, resolve
 
 __all__ = [
     "Audit", "Change", "Moved", "NotPossible", "Rules", "Who", "answer", "apply_audit", "audit", "blur_decisions",

@@ -147,21 +147,25 @@ def _act(c: Connection, rows: list[dict[str, Any]], around: set[int], rules: Rul
 
 def close(c: Connection, identifier_ids: Iterable[int], now: datetime) -> None:
     """Questions that were answered: by a person on this very pair, or because both sides are one party now."""
-    other = t.identifier.alias()
-    verdict = t.decision.alias()
+    ends = {"values": sorted(set(identifier_ids))}
+    ids = {ident for statement in _ANSWERED for ident in c.execute(statement, ends).scalars()}
+    if ids:
+        revoke(c, d.id.in_(ids), now)
+
+
+def _answered(end: Any) -> Any:
+    other, verdict = t.identifier.alias(), t.decision.alias()
+    mine, theirs = d.left_identifier_id, d.right_identifier_id
     pair = sa.or_(
-        sa.and_(verdict.c.left_identifier_id == d.left_identifier_id, verdict.c.right_identifier_id == d.right_identifier_id),
-        sa.and_(verdict.c.left_identifier_id == d.right_identifier_id, verdict.c.right_identifier_id == d.left_identifier_id),
-    )  # fmt: skip
-    said = sa.exists().where(pair, verdict.c.kind == HUMAN, verdict.c.revoked_at.is_(None), verdict.c.verdict != "none")
-    one = sa.exists().where(
-        i.id == d.left_identifier_id, other.c.id == d.right_identifier_id, i.party_id == other.c.party_id
+        sa.and_(verdict.c.left_identifier_id == mine, verdict.c.right_identifier_id == theirs),
+        sa.and_(verdict.c.left_identifier_id == theirs, verdict.c.right_identifier_id == mine),
     )
-    for end in (d.left_identifier_id, d.right_identifier_id):
-        asked = sa.select(d.id).where(among(end), d.verdict == "unsure", d.revoked_at.is_(None), sa.or_(said, one))
-        ids = c.execute(asked, {"values": sorted(set(identifier_ids))}).scalars().all()
-        if ids:
-            revoke(c, d.id.in_(ids), now)
+    said = sa.exists().where(pair, verdict.c.kind == HUMAN, verdict.c.revoked_at.is_(None), verdict.c.verdict != "none")
+    one = sa.exists().where(i.id == mine, other.c.id == theirs, i.party_id == other.c.party_id)
+    return sa.select(d.id).where(among(end), d.verdict == "unsure", d.revoked_at.is_(None), sa.or_(said, one))
+
+
+_ANSWERED = tuple(_answered(end) for end in (d.left_identifier_id, d.right_identifier_id))
 
 
 def _reopen(c: Connection, act: int) -> None:

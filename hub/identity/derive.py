@@ -172,17 +172,27 @@ _OF_RECORD = (
 def _follow(c: Connection, found: Evidence, moved: set[int], out: Derived) -> None:
     """What records say goes with the identifier that stands for them, and what was chosen for a home with that home."""
     told = {"values": sorted(found.listed)}
+    gone: list[dict[str, int]] = []
     for rid, was in c.execute(_OF_RECORD, told).all() if found.listed else ():
         who = subject(found, found.listed[rid])
         home = out.party_of[who] if who is not None else was
         if home != was:
             out.parties |= {was, home}
-            for table in (t.observation, t.statement):
-                c.execute(sa.update(table).where(table.c.record_id == rid).values(party_id=home))
-    for n in moved:
-        if (home_id := found.held[n].home_id) is not None:
-            choices = sa.update(t.choice).where(t.choice.c.home_id == home_id)
-            c.execute(choices.values(party_id=out.party_of[n]))
+            gone.append({"record": rid, "home": home})
+    if gone:
+        c.execute(_SHOWN_OF, gone)
+        c.execute(_SAID_OF, gone)
+    homes = {home: out.party_of[n] for n in moved if (home := found.held[n].home_id) is not None}
+    if homes and c.execute(_ANY_CHOICE).first() is not None:
+        c.execute(_CHOSEN_FOR, [{"was": home, "home": party_id} for home, party_id in homes.items()])
+
+
+_SHOWN_OF, _SAID_OF = (
+    sa.update(table).where(table.c.record_id == sa.bindparam("record")).values(party_id=sa.bindparam("home"))
+    for table in (t.observation, t.statement)
+)
+_ANY_CHOICE = sa.select(t.choice.c.id).limit(1)
+_CHOSEN_FOR = sa.update(t.choice).where(t.choice.c.home_id == sa.bindparam("was")).values(party_id=sa.bindparam("home"))
 
 
 def join_whole(c: Connection, joins: dict[int, int], out: Derived, rules: Rules, now: datetime) -> None:
@@ -190,9 +200,9 @@ def join_whole(c: Connection, joins: dict[int, int], out: Derived, rules: Rules,
     if not joins:
         return
     final = {loser: _last(joins, winner) for loser, winner in joins.items()}
-    for loser, winner in final.items():
-        for table in (t.identifier, t.observation, t.statement, t.choice):
-            c.execute(_WHOLE[table.name], {"loser": loser, "winner": winner})
+    rows = [{"loser": loser, "winner": winner} for loser, winner in final.items()]
+    for table in (t.identifier, t.observation, t.statement, t.choice):
+        c.execute(_WHOLE[table.name], rows)
     out.merged |= final
     out.parties |= {*final, *final.values()}
     touched = {*final, *final.values()}

@@ -153,6 +153,7 @@ class _Page:
 
     def __init__(self, c: Connection, fresh: list[Said], stored: dict[int, Any], rules: Rules, now: datetime) -> None:
         self.c, self.rules, self.now = c, rules, now
+        self.notes: list[dict[str, Any]] = []
         self.fresh = sorted(fresh, key=lambda s: s.identifier_id)
         where = {r.id: r for r in c.execute(_WHERE, {"values": [s.identifier_id for s in self.fresh]})}
         self.party_of = {ident: r.party_id for ident, r in where.items()}
@@ -274,11 +275,17 @@ class _Page:
                 continue
             for more in found.also:
                 self._note(ident, int(more), found)
+            self._write_notes()
             join_whole(self.c, whole, out, self.rules, self.now)
             whole = {}
             self._take(derive(self.c, [ident], self.rules, self.now), out)
+        self._write_notes()
         join_whole(self.c, whole, out, self.rules, self.now)
         return out
+
+    def _write_notes(self) -> None:
+        note(self.c, self.notes, self.now, is_one_act=False)
+        self.notes = []
 
     def _apart(self, party_id: int) -> tuple[set[frozenset[str]], set[int]]:
         """(pairs that a person called different, parties that somebody is asked about already)."""
@@ -321,11 +328,11 @@ class _Page:
             reasons.append({"field": "why", "level": found.why})
         reasons += [{"field": "without", "value": name, "level": verdict} for name, verdict in found.without.items()]
         sides = len(self.nodes[self.party_of[ident]]) + len(self.nodes[other])
-        note(self.c, [{
+        self.notes.append({
             "left_identifier_id": ident, "right_identifier_id": self._closest(other, found), "kind": MODEL,
             "verdict": "same" if found.verdict == LINK else "unsure", "rule": WEIGHED, "weight": round(found.weight, 2),
             "records": sides, "version": self.weights.version, "reasons": reasons, "actor": "hub",
-        }], self.now)  # fmt: skip
+        })  # fmt: skip
 
     def _closest(self, party_id: int, found: Decision) -> int:
         def agreement(ident: int) -> float:

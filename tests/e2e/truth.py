@@ -16,7 +16,7 @@ from typing import Any
 
 import tldextract
 
-_suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+_suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
 _NO_REPLY = re.compile(r"(no|do[._-]?not)[._-]?reply|mailer-daemon|^bounces?\b|^nobody$|^devnull$")
 
 _LIST_HOSTS = {"lists", "list", "mailman", "listserv"}
@@ -103,7 +103,8 @@ class Policy:
         """From a mail set's facts and the folder of the shared policy lists."""
         return cls(
             frozenset(facts["direction"]["vendor_domains"]), frozenset(facts["list_addresses_left_out"]),
-            _words(words / "role_localparts.txt"), _words(words / "freemail_domains.txt") | _NEWER_FREE_MAIL,
+            _words(words / "role_localparts.txt"),
+            _words(words / "freemail_domains.txt") | _words(words / "disposable_domains.txt") | _NEWER_FREE_MAIL,
         )  # fmt: skip
 
     def due(self, mails: Sequence[Mail]) -> dict[str, Wanted]:

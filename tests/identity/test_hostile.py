@@ -199,14 +199,13 @@ def counted(store: Store) -> Iterator[Counter[str]]:
             connection.set_progress_handler(None, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="the limit does not hold for addresses that are all new")
 def test_forty_addresses_of_one_record_are_kept_and_no_more_joined_than_a_person_has(world: World) -> None:
     addresses = [f"anna{n:02}@host{n:02}.example" for n in range(40)]
     with counted(world.store) as few:
         take(world, "a", raw(contact("1", *addresses[:4], name="Anna Berg")))
     with counted(world.store) as many:
         take(world, "a", raw(contact("2", *addresses[4:], name="Bo Lind")))
-    assert many["statements"] <= few["statements"] + 40
+    assert many["statements"] <= 2 * few["statements"]  # of nine times as many addresses
     sizes = sorted(len(g) for g in groups(world.store) if any(CONTACT in x for x in g))
     assert sizes == [5, 11]  # four addresses and the id; ten and the id
     assert any("more than 10 addresses" in why for why in asked(world.store))

@@ -50,7 +50,22 @@ def test_a_family_on_one_address_is_not_one_person(book: Book) -> None:
 
 def crowd(size: int = 64) -> list[Person]:
     """People of several companies, each with a telephone: what agreement is worth shows only among others."""
-    firsts = ("nora", "otto", "pia", "quinn", "rosa", "sven", "tea", "udo", "vera", "wim", "xenia", "yann", "zora", "ada")
+    firsts = (
+        "nora",
+        "otto",
+        "pia",
+        "quinn",
+        "rosa",
+        "sven",
+        "tea",
+        "udo",
+        "vera",
+        "wim",
+        "xenia",
+        "yann",
+        "zora",
+        "ada",
+    )
     lasts = ("abel", "brandt", "castel", "dorn", "egger", "falk", "graf", "hahn", "imhof", "jung", "koch", "lang")
     firms = (("fir", "Oslo"), ("elm", "Porto"), ("yew", "Turin"), ("ash", "Ghent"), ("oak", "Lyon"))
     found = []

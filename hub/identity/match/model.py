@@ -42,11 +42,20 @@ class Settings:
 
     @property
     def hash(self) -> str:
-        """Names this configuration, the shipped shares included; printed beside every figure."""
-        what = {s: getattr(self, s) for s in sorted(self.__slots__)} | {
-            p: [v.levels, v.shared] for p, v in PARTS.items()
-        }
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
+        """Names this configuration and the rules it is used by, all of this package; printed beside every figure."""
+        what = {s: getattr(self, s) for s in sorted(self.__slots__)}
+        return hashlib.sha256((json.dumps(what, sort_keys=True) + _rules()).encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def _rules() -> str:
+    """One hash of all modules and lists of this package."""
+    found = hashlib.sha256()
+    package = files("hub.identity.match")
+    for each in sorted((*package.iterdir(), *(package / "data").iterdir()), key=lambda f: f.name):
+        if each.is_file() and not each.name.endswith(".pyc"):
+            found.update(each.read_bytes())
+    return found.hexdigest()
 
 
 @dataclass(slots=True)
