@@ -18,7 +18,17 @@ _TITLES_WORDS = (
 _TITLES = frozenset(_TITLES_WORDS.split())
 _BEHIND_WORDS = "jr sr snr jnr junior senior ii iii iv phd md mba esq esquire bsc msc ba ma cpa obe mbe cbe bt baronet dds dvm rn pe"
 _BEHIND = frozenset(_BEHIND_WORDS.split())
-_GENERATIONS = {"jr": "jr", "jnr": "jr", "junior": "jr", "sr": "sr", "snr": "sr", "senior": "sr", "ii": "ii", "iii": "iii", "iv": "iv"}
+_GENERATIONS = {
+    "jr": "jr",
+    "jnr": "jr",
+    "junior": "jr",
+    "sr": "sr",
+    "snr": "sr",
+    "senior": "sr",
+    "ii": "ii",
+    "iii": "iii",
+    "iv": "iv",
+}
 GENERATIONS = frozenset(_GENERATIONS.values())  # kept among the middle names
 _PARTICLES_WORDS = "de da do dos das del della di du la le van von der den ten ter zu zum al el bin ibn st mac mc"
 _PARTICLES = frozenset(_PARTICLES_WORDS.split())

@@ -59,7 +59,12 @@ class Mailchimp(Connector[MailchimpSettings]):
         streams=(
             Stream("audiences", deletes="suspected", needs=("lists",), carries="reference"),
             Stream(
-                "members", deletes="suspected", overlap=OVERLAP, census="ids", needs=("lists",), carries="parties",
+                "members",
+                deletes="suspected",
+                overlap=OVERLAP,
+                census="ids",
+                needs=("lists",),
+                carries="parties",
                 ids="address",
             ),
             Stream("campaigns", deletes="suspected", needs=("campaigns",), carries="reference"),

@@ -31,12 +31,8 @@ def upgrade() -> None:
     op.add_column("decision", sa.Column("revokes", sa.BigInteger(), nullable=True))
     op.execute(sa.text("UPDATE decision SET act = id"))
     op.create_index("ix_decision_act", "decision", ["act"], unique=False)
-    op.create_index(
-        "ix_decision_open", "decision", ["verdict"], unique=False, sqlite_where=OPEN, postgresql_where=OPEN
-    )
-    op.create_index(
-        "ix_decision_people", "decision", ["act"], unique=False, sqlite_where=HUMAN, postgresql_where=HUMAN
-    )
+    op.create_index("ix_decision_open", "decision", ["verdict"], unique=False, sqlite_where=OPEN, postgresql_where=OPEN)
+    op.create_index("ix_decision_people", "decision", ["act"], unique=False, sqlite_where=HUMAN, postgresql_where=HUMAN)
     op.add_column("choice", sa.Column("home_id", ID, nullable=True))
     op.execute(sa.text("UPDATE choice SET home_id = party_id"))
     op.create_table(
