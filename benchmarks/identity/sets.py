@@ -133,4 +133,5 @@ SETS: dict[str, Callable[[], Labelled]] = {
     "historical_50k": historical,
     "generated_10k": lambda: generated(10_000),
     "generated_100k": lambda: generated(100_000),
+    "generated_1m": lambda: generated(1_000_000),
 }

@@ -141,7 +141,7 @@ def answer(c: Connection, review: int, verdict: str, rules: Rules, now: datetime
 def _act(c: Connection, rows: list[dict[str, Any]], around: set[int], rules: Rules, now: datetime) -> Change:
     ids = note(c, rows, now)
     derived = derive(c, around, rules, now)
-    close(c, around, now)
+    close(c, around | derived.party_of.keys(), now)
     return Change(ids[0], derived.parties, derived.merged)
 
 
@@ -154,15 +154,25 @@ def close(c: Connection, identifier_ids: Iterable[int], now: datetime) -> None:
 
 
 def _answered(end: Any) -> Any:
-    other, verdict = t.identifier.alias(), t.decision.alias()
-    mine, theirs = d.left_identifier_id, d.right_identifier_id
-    pair = sa.or_(
-        sa.and_(verdict.c.left_identifier_id == mine, verdict.c.right_identifier_id == theirs),
-        sa.and_(verdict.c.left_identifier_id == theirs, verdict.c.right_identifier_id == mine),
+    """Open questions between two parties of which a person said that they are two, or that are one by now."""
+    verdict, left, right, a, b = t.decision.alias(), *(t.identifier.alias() for _ in range(4))
+    across = sa.or_(
+        sa.and_(a.c.party_id == left.c.party_id, b.c.party_id == right.c.party_id),
+        sa.and_(a.c.party_id == right.c.party_id, b.c.party_id == left.c.party_id),
     )
-    said = sa.exists().where(pair, verdict.c.kind == HUMAN, verdict.c.revoked_at.is_(None), verdict.c.verdict != "none")
-    one = sa.exists().where(i.id == mine, other.c.id == theirs, i.party_id == other.c.party_id)
-    return sa.select(d.id).where(among(end), d.verdict == "unsure", d.revoked_at.is_(None), sa.or_(said, one))
+    said = (
+        sa.exists()
+        .where(verdict.c.verdict == "different", verdict.c.kind == HUMAN, verdict.c.revoked_at.is_(None), across)
+        .where(a.c.id == verdict.c.left_identifier_id, b.c.id == verdict.c.right_identifier_id)
+        .where(sa.or_(a.c.party_id == left.c.party_id, b.c.party_id == left.c.party_id))
+    )
+    return (
+        sa.select(d.id)
+        .join(left, left.c.id == d.left_identifier_id)
+        .join(right, right.c.id == d.right_identifier_id)
+        .where(among(end), d.verdict == "unsure", d.revoked_at.is_(None))
+        .where(sa.or_(said, left.c.party_id == right.c.party_id))
+    )
 
 
 _ANSWERED = tuple(_answered(end) for end in (d.left_identifier_id, d.right_identifier_id))

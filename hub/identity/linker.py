@@ -94,6 +94,13 @@ class News:
     def names(self) -> set[int]:
         return {s.identifier_id for s in self.fresh}
 
+    @property
+    def renamed(self) -> set[int]:
+        """Those that were called something else before."""
+        was = {ident: set(names_in(r.fields)) for ident, r in self.stored.items()}
+        told = {s.identifier_id: set(names_in(s.text)) for s in self.fresh}
+        return {ident for ident, names in told.items() if ident in was and was[ident] != names}
+
 
 NOTHING = News([], {})
 

@@ -40,7 +40,10 @@ def queue(
     """
     ranked = _RANKED.where(_d.rule == rule) if rule else _RANKED
     ranked = ranked.where(_d.weight > above) if above is not None else ranked
-    rows = _first(c, ranked, limit, after)
+    pairs: dict[frozenset[int], Any] = {}  # two that became parts of one may each have been asked about
+    for r in _first(c, ranked, limit, after):
+        pairs.setdefault(frozenset((r.mine, r.theirs)), r)
+    rows = list(pairs.values())
     sides = _sides(c, {p for r in rows for p in (r.mine, r.theirs)})
     return [
         {

@@ -63,10 +63,10 @@ class _Records:
         self.newly = {
             k for rid, e in records if isinstance(e, Organization) for k in self.keys[rid] if index.find(k) is None
         }
-        known = [row.party for row in map(index.find, {k for ks in self.keys.values() for k in ks}) if row]
-        self.ids = self._ids_of(known)
-        held = {"values": sorted({p.id for p in known if p.id is not None})}
-        self.addresses: dict[int, int] = dict(c.execute(_HELD, held).tuples().all()) if known else {}
+        there = [row.party for row in map(index.find, {k for ks in self.keys.values() for k in ks}) if row]
+        self.ids = self._ids_of(there)
+        held = {"values": sorted({p.id for p in there if p.id is not None})}
+        self.addresses: dict[int, int] = dict(c.execute(_HELD, held).tuples().all()) if there else {}
         self.unsettled: list[list[Key]] = []
         self.listed: list[tuple[str, list[IdentifierRow]]] = []  # (record, what it ties together)
         self.left: set[int] = set()
@@ -79,7 +79,8 @@ class _Records:
         echoes = {rid for rid, _ in self.records if any(s == HUB_KEY for s, _ in self.keys[rid])}
         self.index.flush()
         self.moved += [Moved(p.id, p.id) for p in self.index.split if p.id]
-        numbers, left = keep(self.c, self.index, self.records, self.keys, party_of, now)
+        numbers, left, dropped = keep(self.c, self.index, self.records, self.keys, party_of, now)
+        self.left |= dropped
         if left:
             self.moved += [Moved(p, p) for p in sorted(left | refresh(self.c, left, self.rules, self.now))]
         settled = phones.settle(self.c, numbers, now) if numbers else set()
@@ -111,6 +112,7 @@ class _Records:
         self._say_ours()
         said = of_record(self.index, self.records, self.keys, self.rules, micros(self.now))
         news = linker.remember(self.c, said)
+        self.left |= news.renamed
         out = Derived()
         if self.unsettled or self.left:
             rows = (self.index.find(k) for keys in self.unsettled for k in keys if k[0] != HUB_KEY)
@@ -221,10 +223,10 @@ class _Records:
         if not pairs:
             return
         d = t.decision.c
-        known = sa.select(d.left_identifier_id, d.right_identifier_id).where(
+        said = sa.select(d.left_identifier_id, d.right_identifier_id).where(
             d.left_identifier_id.in_([a for a, _ in pairs]), d.rule == OUR_KEY, d.revoked_at.is_(None)
         )
-        pairs -= {(a, b) for a, b in self.c.execute(known)}
+        pairs -= {(a, b) for a, b in self.c.execute(said)}
         for a, b in sorted(pairs):
             note(self.c, [tool_says(a, b, OUR_KEY, "the record carries the key that the hub gave it")], self.now)
 

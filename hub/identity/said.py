@@ -1,6 +1,6 @@
 """What a page says of identifiers, as it is compared: records of tools by their own id, addresses of mail by their names."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
 import sqlalchemy as sa
@@ -14,6 +14,8 @@ from hub.identity.match.names import split
 from hub.identity.match.record import Given, prepare
 from hub.identity.match.strings import fold
 from hub.identity.match.values import company
+from hub.identity.normal import email
+from hub.identity.phones import SHARED
 from hub.store import among, micros
 from hub.store import tables as t
 
@@ -55,23 +57,29 @@ def of_record(
             continue
         owner = index.find(index.key(entity.owner)) if entity.owner else None
         is_org = isinstance(entity, Organization)
+        shared = tuple(
+            v for s, v in keys[rid] if s == "email" and (row := index.find((s, v))) and row.sharing == SHARED
+        )
         record = prepare(
-            "", _given(entity), kind="organization" if is_org else "person", region=rules.default_region,
+            "", _given(entity, shared), kind="organization" if is_org else "person", region=rules.default_region,
             own=rules.own.domains,
         )  # fmt: skip
+        is_own = isinstance(entity, Person) and (
+            entity.is_own or any(s == "email" and index.sharing(s, v) == "own" for s, v in keys[rid])
+        )
         found.append(Said(
-            own.id, record.kind, dict(record.fields), record.mailboxes, isinstance(entity, Person) and entity.is_own,
+            own.id, record.kind, dict(record.fields), (*record.mailboxes, *shared), is_own,
             owner.id if owner else None, micros(entity.changed_at) if entity.changed_at else now,
         ))  # fmt: skip
     return found
 
 
-def _given(entity: Person | Organization) -> Given:
+def _given(entity: Person | Organization, shared: Collection[str]) -> Given:
     given: dict[str, str | list[str]] = {
         theirs: entity.fields[ours] for ours, theirs in _FIELDS.items() if entity.fields.get(ours)
     }
     for scheme in ("email", "phone"):
-        if values := [i.value for i in entity.identifiers if i.scheme == scheme]:
+        if values := [i.value for i in entity.identifiers if i.scheme == scheme and email(i.value) not in shared]:
             given[scheme] = values
     given["phone"] = [x for x in given.get("phone", ()) if not _is_filler(x)]
     if isinstance(entity, Organization):

@@ -35,6 +35,7 @@ def _name_of(key: Key) -> str:
     return f"{key[0]}:{key[1]}"
 
 
+_LISTED = sa.select(t.observation.c.record_id, t.observation.c.identifier_id).where(among(t.observation.c.record_id))
 _FORGET = sa.delete(t.statement).where(among(t.statement.c.record_id))
 _SAID = sa.select(t.statement.c.record_id, t.statement.c.field, t.statement.c.value, t.statement.c.observed_at).where(
     among(t.statement.c.record_id)
@@ -47,11 +48,11 @@ _NAMES = sa.select(t.statement.c.party_id, t.statement.c.value).where(
 def keep(
     c: Connection, index: Index, records: list[tuple[int, Person | Organization]], keys: dict[int, list[Key]],
     party_of: dict[int, PartyRow], now: int,
-) -> tuple[set[str], set[int]]:  # fmt: skip
+) -> tuple[set[str], set[int], set[int]]:  # fmt: skip
     """Keep what the records say.
 
-    Returns the match keys of the telephone numbers they list, or listed before, and the parties whose company they no
-    longer name.
+    Returns the match keys of the telephone numbers they list, or listed before; the parties whose name or company they no
+    longer say; and the identifiers that they listed before and list no more.
     """
     observations, statements, numbers = [], [], set()
     listed: dict[int, set[int]] = {rid: set() for rid, _ in records}
@@ -81,15 +82,17 @@ def keep(
                 "record_id": rid, "field": name, "party_id": who.id, "value": value,
                 "observed_at": since if was == value else at,
             })  # fmt: skip
-    left = {known(party_of[rid].id) for rid, name in earlier if name == BELONGS_TO} - {
-        r["party_id"] for r in statements if r["field"] == BELONGS_TO
+    said = {(r["record_id"], r["field"]) for r in statements}
+    left = {
+        known(party_of[rid].id) for rid, name in earlier if name in (BELONGS_TO, "name") and (rid, name) not in said
     }
     numbers |= phones.forget(c, listed)
+    dropped = {ident for rid, ident in c.execute(_LISTED, {"values": rids}) if ident not in listed[rid]}
     put(c, t.observation, _unique(observations, "record_id", "identifier_id"), keep=("first_seen_at",))
     c.execute(_FORGET, {"values": rids})
     add(c, t.statement, statements)
     _rename(c, {known(p.id): p for p in party_of.values()}, now)
-    return numbers, left
+    return numbers, left, dropped
 
 
 def _rename(c: Connection, parties: dict[int, PartyRow], now: int) -> None:

@@ -68,9 +68,9 @@ def test_it_parts_what_the_model_joined_on_less_and_leaves_what_a_person_did(sto
     assert act(book, identity.merge, one, two)
     joined = book.party("900", "acorn:contacts")["id"]
     assert joined == book.party("w5", "beech:users")["id"]
-    # The second tool corrects itself: another name and another number. What joined the two is gone.
+    # The second tool corrects itself: the number is another one's. What joined the two is gone but for the name.
     book.take(
-        person("w5", "w.okonkwo@gmail.com", name="Bartholomew Quist", tool="beech:users", fields={"city": "Porto"})
+        person("w5", "w.okonkwo@gmail.com", name="Wilhelmina Okonkwo", tool="beech:users", fields={"city": "Porto"})
     )
     found = run(book)
     assert found.count("part") == 1

@@ -214,7 +214,7 @@ def test_companies_that_turn_out_to_be_one_keep_their_people(book: Book) -> None
     there = (Identifier("acorn:companies", "c1"),)
     seven = person("7", "bo@gmail.com", fields={"x": "y"}, organizations=there)
     moved = book.take(full, seven, person("8", "cy@kestrel.example"))
-    assert [m for m in moved if m.loser != m.winner] == moved[:1]
+    assert len([m for m in moved if m.loser != m.winner]) == 1
     company = book.party("kestrel.example", "domain")["id"]
     assert company == book.party("c1", "acorn:companies")["id"]
     for address in ("ana@kestrel.example", "bo@gmail.com", "cy@kestrel.example"):

@@ -89,7 +89,7 @@ acts = some.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=records, deeds=acts, data=some.data())
 def test_any_order_of_merges_splits_and_undos_ends_in_what_stands(
     emptied: Callable[[], Store], told: Any, deeds: Any, data: Any
@@ -115,7 +115,7 @@ def test_any_order_of_merges_splits_and_undos_ends_in_what_stands(
         assert as_stored(book) == from_scratch(book)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=records, deeds=acts)
 def test_undo_gives_back_exactly_what_was(emptied: Callable[[], Store], told: Any, deeds: Any) -> None:
     book = Book(emptied())
