@@ -27,7 +27,7 @@ from hub.identity.match.learn import learn
 from hub.identity.match.model import Counts, Model
 from hub.identity.match.profile import Profile, joined
 from hub.identity.match.record import Record
-from hub.identity.weights import LEARNT, SETTINGS, version_of, weights
+from hub.identity.weights import LEARNT, SETTINGS, at_least, version_of, weights
 from hub.store import among, put
 from hub.store import tables as t
 
@@ -149,6 +149,7 @@ def _model(c: Connection, records: dict[int, Record]) -> Model:
     counts = Counts()
     for record in ordered:
         counts.add(record)
+    at_least(counts)
     return Model.of(weights(c).model.state(), SETTINGS, counts)
 
 

@@ -59,8 +59,7 @@ class Weights:
             self._fresh_until = int(records * 1.02) + 10
         self.counts.records = records
         self.counts.totals = Counter({part: n for part, n in totals.items() if part != RECORDS})
-        for part in UNIQUE:  # two of three telephones being one says that they are, not that telephones are few
-            self.counts.totals[part] = max(self.counts.totals[part], SETTINGS.few)
+        at_least(self.counts)
 
     def prefetch(self, c: Connection, records: Iterable[Record]) -> None:
         """Read the counts of all that these records say, once."""
@@ -77,6 +76,12 @@ class Weights:
     def shared(self, part: str, value: str, holders: int) -> None:
         """How many hold a value of a part whose values are nearly all different, as the keys show it."""
         self.counts.values.setdefault(part, Counter())[value] = holders
+
+
+def at_least(counts: Counts) -> None:
+    """Two of three telephones being one says that they are, not that telephones are few."""
+    for part in UNIQUE:
+        counts.totals[part] = max(counts.totals[part], SETTINGS.few)
 
 
 def version_of(learnt: str) -> str:

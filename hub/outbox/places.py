@@ -76,6 +76,18 @@ _STANDS_FOR = (
     .where(_HERE, among(t.record.c.external_id), t.party.c.kind != "own")  # our own users are numbered on their own
 )
 
+_ABSORBED = (  # ids that another record carries by now: merged there before they were ever read here
+    sa.select(t.party.c.kind == "organization", t.identifier.c.value)
+    .join(t.party, t.party.c.id == t.identifier.c.party_id)
+    .join(t.observation, t.observation.c.identifier_id == t.identifier.c.id)
+    .join(t.record, t.record.c.id == t.observation.c.record_id)
+    .join(t.stream, t.stream.c.id == t.record.c.stream_id)
+    .where(
+        _HERE, among(t.identifier.c.value), t.identifier.c.sharing == "id", t.record.c.external_id != t.identifier.c.value,
+        t.identifier.c.scheme.endswith(":" + t.stream.c.name), t.record.c.gone_at.is_(None),
+    )
+)  # fmt: skip
+
 
 def load(c: Connection, connection_id: int, parties: Iterable[Party]) -> None:
     """Fill in `places` where they are not known yet.
@@ -104,6 +116,8 @@ def _written(c: Connection, connection_id: int, by_id: dict[int, Party]) -> list
     rows = c.execute(_REMOTE, {"connection_id": connection_id, "values": sorted(homes)}).all()
     wrote = [(pid, rid) for kind, key, rid in rows for pid in homes[key] if by_id[pid].word == kind]
     values = {"connection_id": connection_id, "values": sorted({rid for _, rid in wrote})}
+    absorbed = {(bool(is_org), rid) for is_org, rid in c.execute(_ABSORBED, values)} if wrote else set()
+    wrote = [(pid, rid) for pid, rid in wrote if (by_id[pid].kind == "organization", rid) not in absorbed]
     told: dict[tuple[bool, str], set[int]] = {}
     for rid, _, _, party_id, kind in c.execute(_STANDS_FOR, values) if wrote else ():
         told.setdefault((kind == "organization", rid), set()).add(party_id)
