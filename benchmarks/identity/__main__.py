@@ -29,7 +29,7 @@ def main() -> int:
     runs = Runs(Options(given.quick, given.large, given.peers, not given.no_install))
     before, found = busyness(), []
     if not given.json:
-        print(f"one configuration for every row: {HASH} (hub/identity/match: Settings in model.py, PARTS in fields.py)")
+        print(f"one configuration for every row: {HASH} (hub/identity/match, all of it: settings, rules and lists)")
         print(f"{missing()}\n" if missing() else "")
     for number in given.row or rows.ROWS:
         for line in measured(rows.ROWS[number], number, runs):

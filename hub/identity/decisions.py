@@ -18,7 +18,7 @@ from hub.identity.derive import derive
 from hub.identity.evidence import JOINING, Evidence, gather
 from hub.identity.graph import HUMAN, Limits, parts
 from hub.identity.index import Rules
-from hub.store import add_ids, among, micros
+from hub.store import add_ids, among, chunks, micros
 from hub.store import tables as t
 
 i, d = t.identifier.c, t.decision.c
@@ -141,16 +141,16 @@ def answer(c: Connection, review: int, verdict: str, rules: Rules, now: datetime
 def _act(c: Connection, rows: list[dict[str, Any]], around: set[int], rules: Rules, now: datetime) -> Change:
     ids = note(c, rows, now)
     derived = derive(c, around, rules, now)
-    close(c, around | derived.party_of.keys(), now)
+    close(c, around | derived.party_of.keys(), ids[0], now)
     return Change(ids[0], derived.parties, derived.merged)
 
 
-def close(c: Connection, identifier_ids: Iterable[int], now: datetime) -> None:
-    """Questions that were answered: by a person on this very pair, or because both sides are one party now."""
+def close(c: Connection, identifier_ids: Iterable[int], act: int, now: datetime) -> None:
+    """Questions that this act answered: a person said that the two are different, or both sides are one party now."""
     ends = {"values": sorted(set(identifier_ids))}
     ids = {ident for statement in _ANSWERED for ident in c.execute(statement, ends).scalars()}
-    if ids:
-        revoke(c, d.id.in_(ids), now)
+    for part in chunks(sorted(ids)):
+        c.execute(sa.update(t.decision).where(d.id.in_(part)).values(revoked_at=micros(now), revokes=act))
 
 
 def _answered(end: Any) -> Any:
@@ -179,9 +179,9 @@ _ANSWERED = tuple(_answered(end) for end in (d.left_identifier_id, d.right_ident
 
 
 def _reopen(c: Connection, act: int) -> None:
-    """The question that this act had answered is open again."""
-    asked = sa.select(d.revokes).where(d.act == act, d.revokes.is_not(None))
-    c.execute(sa.update(t.decision).where(d.id.in_(asked), d.verdict == "unsure").values(revoked_at=None))
+    """The questions that this act had answered are open again."""
+    answered = sa.update(t.decision).where(d.revokes == act, d.verdict == "unsure")
+    c.execute(answered.values(revoked_at=None, revokes=None))
 
 
 def revoke(c: Connection, which: Any, now: datetime) -> None:

@@ -6,7 +6,7 @@ waterfall. A page asks the database a fixed number of times, however many record
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -16,10 +16,10 @@ from sqlalchemy.engine import Connection
 
 from hub.identity.decisions import note
 from hub.identity.derive import Derived, derive, join_whole
-from hub.identity.graph import COMPANY, MODEL
+from hub.identity.graph import COMPANY, MODEL, OTHER_NAMES, conflict
 from hub.identity.index import Rules
 from hub.identity.match import keys
-from hub.identity.match.online import LINK, NEW, Decision, decide
+from hub.identity.match.online import LINK, NEW, REVIEW, Decision, decide
 from hub.identity.match.profile import Profile, joined
 from hub.identity.match.record import Record
 from hub.identity.weights import SETTINGS, UNIQUE, Weights, count, weights
@@ -171,6 +171,7 @@ class _Page:
         self.entity_of_key: dict[int, set[int]] = {}
         self.nodes_of_key: dict[int, set[int]] = {}
         self.nodes: dict[int, dict[int, Record]] = {}
+        self.of_tools: set[int] = set()
         self.whole: dict[int, Profile] = {}
         self.hubs: dict[int, str] = {}
         self.skipped: dict[int, int] = {}
@@ -197,6 +198,8 @@ class _Page:
         for party_id, ident, scheme, sharing, kind, fields in self.c.execute(_OF_PARTIES, {"values": sorted(near)}):
             holder = scheme if sharing == "id" and self.rules.names_one(scheme) else ""
             record = record_of(ident, kind, holder, fields)
+            if sharing == "id":
+                self.of_tools.add(ident)
             self.nodes.setdefault(party_id, {})[ident] = record
             if ident in self.records:
                 self.records[ident] = record
@@ -272,6 +275,8 @@ class _Page:
             if found.verdict == NEW or int(found.entity) in asked:
                 continue
             other = int(found.entity)
+            if found.verdict == LINK and conflict(self._called(party_id), self._called(other)):
+                found = replace(found, verdict=REVIEW, why=OTHER_NAMES, also=())
             self._note(ident, other, found)
             if found.verdict != LINK:
                 continue
@@ -293,6 +298,13 @@ class _Page:
     def _write_notes(self) -> None:
         note(self.c, self.notes, self.now, is_one_act=False)
         self.notes = []
+
+    def _called(self, party_id: int) -> set[str]:
+        """What the tools' records of a party are called."""
+        mine = (r.fields for ident, r in self.nodes[party_id].items() if ident in self.of_tools)
+        return {
+            name for told in mine for name in (*told.get("name", ()), *(COMPANY + x for x in told.get("company", ())))
+        }
 
     def _apart(self, party_id: int) -> tuple[set[frozenset[str]], set[int]]:
         """(pairs that a person called different, parties that somebody is asked about already)."""

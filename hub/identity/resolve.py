@@ -20,7 +20,7 @@ from hub.identity import linker
 from hub.identity.decisions import note
 from hub.identity.derive import Derived, derive
 from hub.identity.graph import TOOL
-from hub.identity.index import NAME_FROM_MAIL, Index, PartyRow, Rules
+from hub.identity.index import NAME_FROM_MAIL, Index, Key, PartyRow, Rules
 from hub.identity.questions import ask
 from hub.identity.said import of_mail
 from hub.store import among, micros
@@ -88,7 +88,19 @@ def resolve(
         return who
     if split is not None:
         split += sorted(derived.parties)
+    _name_again(c, {keys[given]: name for given, name in named.items() if name}, rules, now)
     return _again(c, who)
+
+
+def _name_again(c: Connection, called: Mapping[Key, str], rules: Rules, now: datetime) -> None:
+    """Parties were named afresh by the mail that is kept; this page's is not yet."""
+    index = Index(c, rules, frozenset(), now)
+    index.load(called)
+    for key, name in called.items():
+        row = index.find(key)
+        if row is not None and row.sharing in {"personal", "own"}:
+            row.party.rename(name, NAME_FROM_MAIL)
+    index.flush()
 
 
 _STANDING = (

@@ -227,7 +227,7 @@ decision = Table(  # append-only; taking one back is another one, and the time o
     Column("decided_at", Micros, nullable=False),
     Column("revoked_at", Micros),
     Column("act", BigInteger),  # id of the first decision made in one go; undone together
-    Column("revokes", BigInteger),  # the act that this one takes back
+    Column("revokes", BigInteger),  # the act that this one takes back, the question it answers; of a question: its answer
     Index("ix_decision_left", "left_identifier_id"),
     Index("ix_decision_right", "right_identifier_id"),
     Index("ix_decision_act", "act"),
