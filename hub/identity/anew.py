@@ -82,6 +82,7 @@ def _uncall(c: Connection, party_ids: Sequence[int], rules: Rules, now: datetime
         some = {n: (address, sorted(names)[turn]) for n, (address, names) in called.items() if turn < len(names)}
         told = {n: (address, name) for n, (address, name) in some.items() if name}
         linker.remember(c, of_mail(c, told, rules, micros(now)))
+    linker.relist(c, called)
 
 
 def leave_home(c: Connection, party_ids: Sequence[int], rules: Rules, now: datetime) -> None:

@@ -134,6 +134,14 @@ def forget(c: Connection, identifier_ids: Iterable[int]) -> None:
     count(c, [], gone)
 
 
+def relist(c: Connection, identifier_ids: Iterable[int]) -> None:
+    """Find and count these again after `forget` and `remember`, without weighing them."""
+    rows = c.execute(_STORED, {"values": sorted(identifier_ids)}).all()
+    records = [record_of(r.identifier_id, r.kind, "", r.fields) for r in rows]
+    add(c, t.match_key, [{"key": hashed(k), "identifier_id": int(r.id)} for r in records for k in keys.of(r)])
+    count(c, records)
+
+
 def _unkey(c: Connection, pairs: Iterable[tuple[int, int]]) -> None:
     m = t.match_key.c
     where = sa.delete(t.match_key).where(m.key == sa.bindparam("k"), m.identifier_id == sa.bindparam("i"))

@@ -136,7 +136,10 @@ def join_own(c: Connection, addresses: Iterable[str], rules: Rules, now: datetim
     first, *others = sorted(rows, key=lambda r: known(r.id))
     if all(r.party is first.party for r in others):
         return []
-    linker.remember(c, [linker.Said(known(r.id), "person", {}, is_own=True, said_at=micros(now)) for r in rows])
+    ids = [known(r.id) for r in rows]
+    linker.forget(c, ids)  # whoever it was taken for: our own people are not weighed
+    linker.remember(c, [linker.Said(n, "person", {}, is_own=True, said_at=micros(now)) for n in ids])
+    linker.relist(c, ids)
     for r in others:
         note(c, [tool_says(known(first.id), known(r.id), SEND_AS, "one account sends as both")], now)
     derived = derive(c, [known(first.id)], rules, now)
