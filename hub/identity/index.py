@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from hub.api import Identifier
 from hub.identity import normal, phones
 from hub.own import Own, is_list, is_no_reply
-from hub.store import add_ids, among, change, micros, short_id
+from hub.store import add_ids, among, change, fetch, micros, short_id
 from hub.store.tables import identifier, observation, party
 
 PERSONAL = "personal"
@@ -144,11 +144,11 @@ class Index:
                 self._read(_STORED_AS_WRITTEN, scheme, unread)  # its key may be of another region's time
 
     def _contest(self, domains: set[str]) -> None:
-        for value in self._c.execute(_CONTESTED, {"values": sorted(domains)}).scalars():
+        for (value,) in fetch(self._c, _CONTESTED, values=sorted(domains)):
             self._rows["domain", value].is_contested = True
 
     def _read(self, statement: sa.Select[Any], scheme: str, values: set[str]) -> None:
-        for row in self._c.execute(statement, {"scheme": scheme, "values": sorted(values)}):
+        for row in fetch(self._c, statement, scheme=scheme, values=sorted(values)):
             ident_id, scheme, value, match, sharing, home_id, party_id, public, kind, name, rank, org_id, owner_id = row
             who = self._parties.get(party_id)
             if who is None:
@@ -363,7 +363,7 @@ _LAST = sa.select(identifier.c.party_id, sa.func.min(identifier.c.id)).where(
 
 def rehome(c: Connection, party_ids: Iterable[int]) -> None:
     """Parties whose own identifier went elsewhere for good are the first other one's that they have."""
-    wanted = {"values": sorted(set(party_ids))}
-    if wanted["values"]:
-        found = c.execute(_LAST, wanted).all()
+    wanted = sorted(set(party_ids))
+    if wanted:
+        found = fetch(c, _LAST, values=wanted)
         change(c, identifier, [{"id": ident, "home_id": party_id} for party_id, ident in found])

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -23,7 +23,7 @@ from hub.identity.match.online import LINK, NEW, REVIEW, Decision, decide
 from hub.identity.match.profile import Profile, joined
 from hub.identity.match.record import Record
 from hub.identity.weights import SETTINGS, UNIQUE, Weights, count, weights
-from hub.store import add, among, put
+from hub.store import add, among, fetch, put, tell
 from hub.store import tables as t
 
 MAILBOXES = "mailboxes"  # beside the fields in `node.fields`
@@ -52,6 +52,28 @@ _APART = sa.select(_d.left_identifier_id, _d.right_identifier_id, _d.verdict).wh
     sa.or_(among(_d.left_identifier_id), among(_d.right_identifier_id)), _d.revoked_at.is_(None),
     _d.verdict.in_(("different", "unsure")),
 )  # fmt: skip
+
+
+_FORGET = sa.delete(t.node).where(among(n.identifier_id))
+_UNKEY = sa.delete(t.match_key).where(
+    t.match_key.c.key == sa.bindparam("k"), t.match_key.c.identifier_id == sa.bindparam("i")
+)
+_SKIPPED = (
+    sa.update(t.hub_key)
+    .where(t.hub_key.c.key == sa.bindparam("k"))
+    .values(skipped=t.hub_key.c.skipped + sa.bindparam("n"))
+)
+
+
+class Stored(NamedTuple):
+    """A row of `node`."""
+
+    identifier_id: int
+    kind: str
+    fields: str
+    is_own: bool
+    owner_identifier_id: int | None
+    said_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +110,7 @@ class News:
     """What a page says that was not said before, and the rows of `node` as they were."""
 
     fresh: list[Said]
-    stored: dict[int, Any]
+    stored: dict[int, Stored]
 
     @property
     def names(self) -> set[int]:
@@ -102,13 +124,18 @@ class News:
         return {ident for ident, names in told.items() if ident in was and was[ident] != names}
 
 
+def _stored(c: Connection, identifier_ids: Iterable[int]) -> list[Stored]:
+    wanted = sorted(identifier_ids)
+    return [Stored(*row) for row in fetch(c, _STORED, values=wanted)] if wanted else []
+
+
 NOTHING = News([], {})
 
 
 def remember(c: Connection, page: Iterable[Said]) -> News:
     """Keep what the page says of each identifier."""
     said = {s.identifier_id: s for s in page}
-    stored = {r.identifier_id: r for r in c.execute(_STORED, {"values": sorted(said)})} if said else {}
+    stored = {r.identifier_id: r for r in _stored(c, said)}
     put(c, t.node, [
         {
             "identifier_id": s.identifier_id, "kind": s.kind, "fields": s.text, "is_own": s.is_own,
@@ -127,26 +154,23 @@ def weigh(c: Connection, news: News, rules: Rules, now: datetime) -> Derived:
 
 def forget(c: Connection, identifier_ids: Iterable[int]) -> None:
     """These are compared no more."""
-    rows = c.execute(_STORED, {"values": sorted(identifier_ids)}).all()
+    rows = _stored(c, identifier_ids)
     gone = [record_of(r.identifier_id, r.kind, "", r.fields) for r in rows]
     _unkey(c, [(hashed(k), int(r.id)) for r in gone for k in keys.of(r)])
-    c.execute(sa.delete(t.node).where(among(n.identifier_id)), {"values": [r.identifier_id for r in rows]})
+    tell(c, _FORGET, [{"values": [r.identifier_id for r in rows]}])
     count(c, [], gone)
 
 
 def relist(c: Connection, identifier_ids: Iterable[int]) -> None:
     """Find and count these again after `forget` and `remember`, without weighing them."""
-    rows = c.execute(_STORED, {"values": sorted(identifier_ids)}).all()
+    rows = _stored(c, identifier_ids)
     records = [record_of(r.identifier_id, r.kind, "", r.fields) for r in rows]
     add(c, t.match_key, [{"key": hashed(k), "identifier_id": int(r.id)} for r in records for k in keys.of(r)])
     count(c, records)
 
 
 def _unkey(c: Connection, pairs: Iterable[tuple[int, int]]) -> None:
-    m = t.match_key.c
-    where = sa.delete(t.match_key).where(m.key == sa.bindparam("k"), m.identifier_id == sa.bindparam("i"))
-    if rows := [{"k": key, "i": ident} for key, ident in pairs]:
-        c.execute(where, rows)
+    tell(c, _UNKEY, [{"k": key, "i": ident} for key, ident in pairs])
 
 
 def names_in(fields: str | None) -> tuple[str, ...]:
@@ -155,23 +179,25 @@ def names_in(fields: str | None) -> tuple[str, ...]:
     return (*told.get("name", ()), *(COMPANY + x for x in told.get("company", ())))
 
 
-def _differs(s: Said, was: Any) -> bool:
-    return was is None or (s.kind, s.text, s.is_own, s.owner_identifier_id, s.said_at) != tuple(was)[1:]
+def _differs(s: Said, was: Stored | None) -> bool:
+    return was is None or (s.kind, s.text, s.is_own, s.owner_identifier_id, s.said_at) != was[1:]
 
 
-def _is_news(s: Said, was: Any) -> bool:
+def _is_news(s: Said, was: Stored | None) -> bool:
     return was is None or was.fields != s.text
 
 
 class _Page:
     """Candidates for all records of a page, read at once; what the page itself adds is seen by what comes later in it."""
 
-    def __init__(self, c: Connection, fresh: list[Said], stored: dict[int, Any], rules: Rules, now: datetime) -> None:
+    def __init__(
+        self, c: Connection, fresh: list[Said], stored: dict[int, Stored], rules: Rules, now: datetime
+    ) -> None:
         self.c, self.rules, self.now = c, rules, now
         self.notes: list[dict[str, Any]] = []
         self.fresh = sorted(fresh, key=lambda s: s.identifier_id)
-        where = {r.id: r for r in c.execute(_WHERE, {"values": [s.identifier_id for s in self.fresh]})}
-        self.party_of = {ident: r.party_id for ident, r in where.items()}
+        where = fetch(c, _WHERE, values=[s.identifier_id for s in self.fresh])
+        self.party_of: dict[int, int] = {ident: party_id for ident, party_id, _ in where}
         self.records = {s.identifier_id: self._record(s) for s in self.fresh}
         gone = [record_of(r.identifier_id, r.kind, "", r.fields) for k, r in stored.items() if k in self.records]
         self.keys = {ident: {hashed(k): k for k in keys.of(r)} for ident, r in self.records.items()}
@@ -183,9 +209,9 @@ class _Page:
         self.whole: dict[int, Profile] = {}
         self.hubs: dict[int, str] = {}
         self.skipped: dict[int, int] = {}
-        self._read({r.party_id for r in where.values()})
-        self.may_join = {ident for ident, r in where.items() if r.kind in {"person", "organization"}}
-        self.words = self._words([ident for r in where.values() for ident in self.nodes[r.party_id]])
+        self._read(set(self.party_of.values()))
+        self.may_join = {ident for ident, _, kind in where if kind in {"person", "organization"}}
+        self.words = self._words([ident for party_id in self.party_of.values() for ident in self.nodes[party_id]])
         self._write(gone)
 
     def _record(self, s: Said) -> Record:
@@ -195,15 +221,15 @@ class _Page:
 
     def _read(self, mine: set[int]) -> None:
         names = {h: k for of in self.keys.values() for h, k in of.items()}
-        wanted = {"values": sorted(names)}
-        self.hubs = {h: names[h] for h in self.c.execute(_HUBS, wanted).scalars()}
+        wanted = sorted(names)
+        self.hubs = {h: names[h] for (h,) in fetch(self.c, _HUBS, values=wanted)}
         near = set(mine)
-        for key, ident, party_id, kind in self.c.execute(_SHARING, wanted):
+        for key, ident, party_id, kind in fetch(self.c, _SHARING, values=wanted):
             self.nodes_of_key.setdefault(key, set()).add(ident)
             if kind in {"person", "organization"}:
                 self.entity_of_key.setdefault(key, set()).add(party_id)
                 near.add(party_id)
-        for party_id, ident, scheme, sharing, kind, fields in self.c.execute(_OF_PARTIES, {"values": sorted(near)}):
+        for party_id, ident, scheme, sharing, kind, fields in fetch(self.c, _OF_PARTIES, values=sorted(near)):
             holder = scheme if sharing == "id" and self.rules.names_one(scheme) else ""
             record = record_of(ident, kind, holder, fields)
             if sharing == "id":
@@ -220,11 +246,11 @@ class _Page:
     def _words(self, mine: list[int]) -> dict[int, list[tuple[int, str]]]:
         """What was said or asked of these: identifier -> (another one, verdict)."""
         found: dict[int, list[tuple[int, str]]] = {}
-        for a, b, verdict in self.c.execute(_APART, {"values": sorted(mine)}).all():
+        for a, b, verdict in fetch(self.c, _APART, values=sorted(mine)):
             found.setdefault(a, []).append((b, verdict))
             found.setdefault(b, []).append((a, verdict))
-        ends = {"values": sorted(found.keys() - self.party_of.keys())}
-        self.elsewhere = {r.id: r.party_id for r in self.c.execute(_WHERE, ends)} if found else {}
+        ends = sorted(found.keys() - self.party_of.keys())
+        self.elsewhere = {ident: party_id for ident, party_id, _ in fetch(self.c, _WHERE, values=ends)} if ends else {}
         return found
 
     def _write(self, gone: list[Record]) -> None:
@@ -245,10 +271,7 @@ class _Page:
         add(self.c, t.match_key, rows)
         _unkey(self.c, [(key, ident) for ident, was in before.items() for key in was - self.keys[ident].keys()])
         add(self.c, t.hub_key, [{"key": k, "name": self.hubs[k][:256], "skipped": 0} for k in self.skipped])
-        if self.skipped:
-            more = sa.update(t.hub_key).where(t.hub_key.c.key == sa.bindparam("k"))
-            more = more.values(skipped=t.hub_key.c.skipped + sa.bindparam("n"))
-            self.c.execute(more, [{"k": k, "n": n} for k, n in self.skipped.items()])
+        tell(self.c, _SKIPPED, [{"k": k, "n": n} for k, n in self.skipped.items()])
         count(self.c, self.records.values(), gone)
 
     # --- what `decide` asks -----------------------------------------------------------------------------------------

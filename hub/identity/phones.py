@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.store import add, among, short_id
+from hub.store import add, among, fetch, short_id, tell
 from hub.store import tables as t
 
 # Sharing: one number the world over, one that several parties list, one that says not in which country it is.
@@ -107,24 +107,31 @@ _THEIRS = (
 )
 _OF_RECORDS = _THEIRS.where(among(t.observation.c.record_id))
 _OF_PARTIES = _THEIRS.where(among(t.observation.c.party_id))
+UNLIST = sa.delete(t.observation).where(
+    t.observation.c.record_id == sa.bindparam("record"), t.observation.c.identifier_id == sa.bindparam("identifier")
+)
+_GIVE = (
+    sa.update(t.identifier)
+    .where(among(t.identifier.c.id, "idents"))
+    .values(sharing=sa.bindparam("class"), party_id=sa.bindparam("home"))
+)
+_NAMED = sa.select(t.party.c.id).where(t.party.c.public_id == sa.bindparam("name"))
 
 
 def forget(c: Connection, current: dict[int, set[int]]) -> set[str]:
     """Records (id -> the identifiers they list now) no longer list other numbers; returns the match keys of those."""
     lost = [
         (key, ident, rid)
-        for key, ident, rid in c.execute(_OF_RECORDS, {"values": sorted(current)})
+        for key, ident, rid in fetch(c, _OF_RECORDS, values=sorted(current))
         if ident not in current[rid]
     ]
-    o = t.observation.c
-    for _, ident, rid in lost:
-        c.execute(sa.delete(t.observation).where(o.record_id == rid, o.identifier_id == ident))
+    tell(c, UNLIST, [{"record": rid, "identifier": ident} for _, ident, rid in lost])
     return {key for key, _, _ in lost}
 
 
 def of_parties(c: Connection, party_ids: Iterable[int]) -> set[str]:
     """The match keys of the numbers that these parties' records list."""
-    return {key for key, _, _ in c.execute(_OF_PARTIES, {"values": sorted(set(party_ids))})}
+    return {key for key, _, _ in fetch(c, _OF_PARTIES, values=sorted(set(party_ids)))}
 
 
 def settle(c: Connection, keys: Iterable[str], now: int) -> set[int]:
@@ -133,12 +140,14 @@ def settle(c: Connection, keys: Iterable[str], now: int) -> set[int]:
     People come before organizations: a person's line may be on the company's record, too. A number that no record
     lists stays where it is. Returns the parties that won or lost one. It does not depend on what came first.
     """
-    wanted = {"values": sorted(set(keys))}
+    wanted = sorted(set(keys))
+    if not wanted:
+        return set()
     listed: dict[str, dict[int, str]] = {}
-    for key, party_id, kind in c.execute(_LISTED, wanted):
+    for key, party_id, kind in fetch(c, _LISTED, values=wanted):
         listed.setdefault(key, {})[party_id] = kind
     held: dict[str, list[tuple[int, str, int]]] = {}
-    for key, *row in c.execute(_HELD, wanted):
+    for key, *row in fetch(c, _HELD, values=wanted):
         held.setdefault(key, []).append((row[0], row[1], row[2]))
     moved: set[int] = set()
     for key, parties in sorted(listed.items()):
@@ -149,8 +158,7 @@ def settle(c: Connection, keys: Iterable[str], now: int) -> set[int]:
         stray = [ident for ident, was, party_id in held[key] if (was, party_id) != (sharing, home)]
         former = {party_id for _, _, party_id in held[key]} - {home}
         if stray:
-            values = {"sharing": sharing, "party_id": home}
-            c.execute(sa.update(t.identifier).where(t.identifier.c.id.in_(stray)).values(**values))
+            tell(c, _GIVE, [{"idents": stray, "class": sharing, "home": home}])
         if former:
             moved |= former | {home}
     return moved
@@ -160,4 +168,4 @@ def _mailbox(c: Connection, key: str, now: int) -> int:
     """The party of a number that several list; it is nobody's contact."""
     public_id = short_id("p", "mailbox", "phone", key)
     add(c, t.party, [{"public_id": public_id, "kind": "mailbox", "created_at": now, "changed_at": now}])
-    return int(c.execute(sa.select(t.party.c.id).where(t.party.c.public_id == public_id)).scalar_one())
+    return int(fetch(c, _NAMED, name=public_id)[0][0])

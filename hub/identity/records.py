@@ -23,7 +23,7 @@ from hub.identity.refresh import refresh
 from hub.identity.resolve import Moved, known, org_id, tool_says
 from hub.identity.said import name_keys, of_record
 from hub.identity.told import HUB_KEY, bring_home, keep
-from hub.store import among, micros
+from hub.store import among, fetch, micros, tell
 from hub.store import tables as t
 
 OUR_KEY = "our-key"  # the rule of what our own key on a record says
@@ -65,8 +65,8 @@ class _Records:
         }
         there = [row.party for row in map(index.find, {k for ks in self.keys.values() for k in ks}) if row]
         self.ids = self._ids_of(there)
-        held = {"values": sorted({p.id for p in there if p.id is not None})}
-        self.addresses: dict[int, int] = dict(c.execute(_HELD, held).tuples().all()) if there else {}
+        held = sorted({p.id for p in there if p.id is not None})
+        self.addresses: dict[int, int] = dict(fetch(c, _HELD, values=held)) if held else {}
         self.unsettled: list[list[Key]] = []
         self.listed: list[tuple[str, list[IdentifierRow]]] = []  # (record, what it ties together)
         self.left: set[int] = set()
@@ -93,7 +93,7 @@ class _Records:
             self.moved += [Moved(loser, winner) for loser, winner in sorted(derived.merged.items())]
             still = derived.parties - {p for m in self.moved for p in (m.loser, m.winner)}
             self.moved += [Moved(pid, pid) for pid in sorted(still)]
-            found |= dict(self.c.execute(_OF_RECORDS, {"values": sorted(found)}).tuples().all())
+            found |= dict(fetch(self.c, _OF_RECORDS, values=sorted(found)))
         return found, self.moved, echoes
 
     def _part_hosts(self) -> None:
@@ -263,17 +263,8 @@ class _Records:
 
     def _by_public_id(self, public_ids: list[str]) -> dict[str, IdentifierRow]:
         """Our keys -> the identifier their party was made for, whoever has it today."""
-        i, p = t.identifier.c, t.party.c
-        query = (
-            sa.select(p.public_id, i.scheme, i.value)
-            .join(t.identifier, sa.or_(i.home_id == p.id, i.party_id == p.id))
-            .where(among(p.public_id))
-            .order_by(p.id, sa.func.coalesce(i.home_id != p.id, sa.true()), i.id)
-        )
         keys: dict[str, Key] = {}
-        for public_id, scheme, value in (
-            self.c.execute(query, {"values": sorted(set(public_ids))}) if public_ids else ()
-        ):
+        for public_id, scheme, value in fetch(self.c, _KEYS, values=sorted(set(public_ids))) if public_ids else ():
             keys.setdefault(public_id, (scheme, value))
         self.index.load(keys.values())
         return {public_id: row for public_id, key in keys.items() if (row := self.index.find(key))}
@@ -282,7 +273,7 @@ class _Records:
         """Party -> the ids of tools it has, each with what its record is called."""
         rows = {p.id: p for p in parties if p.id is not None}
         found: dict[int, dict[Key, tuple[str, ...]]] = {}
-        for party_id, scheme, value, fields in self.c.execute(_IDS, {"values": sorted(rows)}) if rows else ():
+        for party_id, scheme, value, fields in fetch(self.c, _IDS, values=sorted(rows)) if rows else ():
             found.setdefault(id(rows[party_id]), {})[scheme, value] = linker.names_in(fields)
         return found
 
@@ -293,15 +284,21 @@ _LISTED = sa.select(t.observation.c.record_id, t.observation.c.identifier_id).wh
 def _let_go(c: Connection, work: _Records, returned: Collection[int]) -> set[int]:
     """What these records listed before they were gone, and list no more, they never listed; returns those identifiers."""
     left = set()
-    for rid, ident in c.execute(_LISTED, {"values": sorted(returned)}).all() if returned else ():
+    for rid, ident in fetch(c, _LISTED, values=sorted(returned)) if returned else ():
         rows = {row.id for k in work.keys.get(rid, ()) if (row := work.index.find(k)) is not None}
         if ident not in rows:
-            o = t.observation.c
-            c.execute(sa.delete(t.observation).where(o.record_id == rid, o.identifier_id == ident))
+            tell(c, phones.UNLIST, [{"record": rid, "identifier": ident}])
             left.add(ident)
     return left
 
 
+i, p = t.identifier.c, t.party.c
+_KEYS = (
+    sa.select(p.public_id, i.scheme, i.value)
+    .join(t.identifier, sa.or_(i.home_id == p.id, i.party_id == p.id))
+    .where(among(p.public_id))
+    .order_by(p.id, sa.func.coalesce(i.home_id != p.id, sa.true()), i.id)
+)
 _HELD = (
     sa.select(t.identifier.c.party_id, sa.func.count())
     .where(among(t.identifier.c.party_id), t.identifier.c.scheme == "email")

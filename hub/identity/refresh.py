@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, Index, PartyRow, Rules
-from hub.store import among, change, micros
+from hub.store import among, change, fetch, micros
 from hub.store import tables as t
 
 BELONGS_TO = "organization"  # the field under which a person's record names its company
@@ -41,13 +41,33 @@ _ADDRESSES = (
 )
 
 
+_FIRMS = (
+    sa.select(i.value, i.party_id)
+    .join(t.party, p.id == i.party_id)
+    .where(i.scheme == sa.bindparam("scheme"), among(i.value), p.kind == "organization")
+)
+
+
+class _Party(NamedTuple):
+    id: int
+    name: str
+    name_rank: int
+    kind: str
+    organization_id: int | None
+    owner_identifier_id: int | None
+
+
+def _parties(c: Connection, party_ids: Iterable[int]) -> dict[int, _Party]:
+    return {row[0]: _Party(*row) for row in fetch(c, _PARTIES, values=sorted(party_ids))}
+
+
 def refresh(c: Connection, party_ids: Collection[int], rules: Rules, now: datetime) -> set[int]:
     """Write what differs; returns the people of these organizations that belong to another one now."""
-    rows: dict[int, Any] = {r.id: r for r in c.execute(_PARTIES, {"values": sorted(party_ids)})}
+    rows = _parties(c, party_ids)
     firms = {pid for pid, r in rows.items() if r.kind == "organization"}
-    members = set(c.execute(_MEMBERS, {"values": sorted(firms)}).scalars()) - rows.keys() if firms else set()
+    members = {pid for (pid,) in fetch(c, _MEMBERS, values=sorted(firms))} - rows.keys() if firms else set()
     names, kinds, owners = _names(c, rows), *_standing(c, rows)
-    people: dict[int, Any] = {r.id: r for r in c.execute(_PARTIES, {"values": sorted(members)})} if members else {}
+    people = _parties(c, members) if members else {}
     homes = homes_of(c, (set(rows) - firms) | members, rules, now)
     found = []
     for pid, r in rows.items():
@@ -74,7 +94,7 @@ def _standing(c: Connection, party_ids: Iterable[int]) -> tuple[dict[int, str], 
     """(party -> own or person, party -> the owner that its record changed last names)."""
     kinds: dict[int, str] = {}
     owners: dict[int, tuple[int, int]] = {}
-    for pid, sharing, is_own, owner, said_at in c.execute(_HELD, {"values": sorted(party_ids)}):
+    for pid, sharing, is_own, owner, said_at in fetch(c, _HELD, values=sorted(party_ids)):
         if sharing == "own" or is_own:
             kinds[pid] = "own"
         else:
@@ -86,15 +106,14 @@ def _standing(c: Connection, party_ids: Iterable[int]) -> tuple[dict[int, str], 
 
 def _names(c: Connection, party_ids: Iterable[int]) -> dict[int, tuple[str, int]]:
     """Party -> (the best name that its records give, else that mail gives, and its rank)."""
-    values = {"values": sorted(party_ids)}
-    said = {pid: (name, NAME_FROM_RECORD) for pid, name in best_of_records(c, values["values"]).items()}
-    unsaid = [pid for pid in values["values"] if pid not in said]
+    said = {pid: (name, NAME_FROM_RECORD) for pid, name in best_of_records(c, sorted(party_ids)).items()}
+    unsaid = [pid for pid in sorted(party_ids) if pid not in said]
     return said | {pid: (name, NAME_FROM_MAIL) for pid, name in best_of_mails(c, unsaid).items()}
 
 
 def best_of_records(c: Connection, party_ids: Sequence[int]) -> dict[int, str]:
     best: dict[int, tuple[bool, str]] = {}
-    for pid, value in c.execute(_RECORDS_SAY, {"values": list(party_ids)}):
+    for pid, value in fetch(c, _RECORDS_SAY, values=party_ids):
         name = " ".join(value.split())[:512]
         if name and "@" not in name:
             best[pid] = max(best.get(pid, (False, "")), (" " in name, name))
@@ -103,7 +122,7 @@ def best_of_records(c: Connection, party_ids: Sequence[int]) -> dict[int, str]:
 
 def best_of_mails(c: Connection, party_ids: Sequence[int]) -> dict[int, str]:
     best: dict[int, tuple[bool, int, str]] = {}
-    for pid, given in c.execute(_MAILS_SAY, {"values": list(party_ids)}) if party_ids else ():
+    for pid, given in fetch(c, _MAILS_SAY, values=party_ids) if party_ids else ():
         name = " ".join(given.split())
         if name and "@" not in name:
             best[pid] = max(best.get(pid, (False, 0, "")), (" " in name, len(name), name))
@@ -112,19 +131,16 @@ def best_of_mails(c: Connection, party_ids: Sequence[int]) -> dict[int, str]:
 
 def homes_of(c: Connection, party_ids: Collection[int], rules: Rules, now: datetime) -> dict[int, int]:
     """Party -> its organization: what its records name, else what the first of its addresses shows that shows one."""
-    values = {"values": sorted(party_ids)}
+    values = sorted(party_ids)
     homes: dict[int, int] = {}
     by_key: dict[tuple[str, str], list[int]] = {}
-    for pid, named in dict(c.execute(_BELONG, values).tuples().all()).items() if party_ids else ():
+    for pid, named in dict(fetch(c, _BELONG, values=values)).items() if values else ():
         scheme, _, value = named.rpartition(":")  # a scheme may hold a colon
         by_key.setdefault((scheme, value), []).append(pid)
     for scheme in sorted({k[0] for k in by_key}):
-        known = sa.select(i.value, i.party_id).join(t.party, p.id == i.party_id).where(
-            i.scheme == scheme, among(i.value), p.kind == "organization"
-        )  # fmt: skip
-        for value, home in c.execute(known, {"values": sorted(k[1] for k in by_key if k[0] == scheme)}):
+        for value, home in fetch(c, _FIRMS, scheme=scheme, values=sorted(k[1] for k in by_key if k[0] == scheme)):
             homes |= dict.fromkeys(by_key[scheme, value], home)
-    told = c.execute(_ADDRESSES, values).tuples().all() if party_ids else []
+    told = fetch(c, _ADDRESSES, values=values) if values else []
     return homes | homes_by_address(c, [(pid, a) for pid, a in told if pid not in homes], rules, now)
 
 

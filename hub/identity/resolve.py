@@ -23,7 +23,7 @@ from hub.identity.graph import TOOL
 from hub.identity.index import NAME_FROM_MAIL, Index, Key, PartyRow, Rules
 from hub.identity.questions import ask
 from hub.identity.said import of_mail
-from hub.store import among, micros
+from hub.store import among, fetch, micros
 from hub.store import tables as t
 
 SEND_AS = "send-as"  # the rule of what an account says of its own addresses
@@ -111,8 +111,8 @@ _STANDING = (
 
 
 def _again(c: Connection, who: dict[Identifier, Who]) -> dict[Identifier, Who]:
-    ids = {"values": sorted({w.identifier_id for w in who.values()})}
-    now = {ident: (party, org or 0, kind) for ident, party, org, kind in c.execute(_STANDING, ids)}
+    ids = sorted({w.identifier_id for w in who.values()})
+    now = {ident: (party, org or 0, kind) for ident, party, org, kind in fetch(c, _STANDING, values=ids)}
     return {g: Who(w.identifier_id, *now[w.identifier_id], w.sharing) for g, w in who.items()}
 
 

@@ -16,7 +16,7 @@ from hub.identity.match.strings import fold
 from hub.identity.match.values import company
 from hub.identity.normal import email
 from hub.identity.phones import SHARED
-from hub.store import among, micros
+from hub.store import among, fetch, micros
 from hub.store import tables as t
 
 _NO_NAMES_WORDS = (
@@ -102,7 +102,7 @@ _KNOWN = sa.select(t.node.c.identifier_id, t.node.c.fields).where(among(t.node.c
 def of_mail(c: Connection, called: Mapping[int, tuple[str, str]], rules: Rules, now: int) -> list[Said]:
     """Addresses by what their mail calls them: identifier -> (address, name). Names add up, to a point."""
     told = {ident: f for ident, (address, name) in called.items() if (f := _fields(address, name, rules.own.domains))}
-    known = dict(c.execute(_KNOWN, {"values": sorted(told)}).tuples().all()) if told else {}
+    known = dict(fetch(c, _KNOWN, values=sorted(told))) if told else {}
     found = []
     for ident, fields in told.items():
         both = dict(fields)

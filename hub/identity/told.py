@@ -10,7 +10,7 @@ from hub.identity import phones
 from hub.identity.index import IdentifierRow, Index, Key, PartyRow
 from hub.identity.refresh import BELONGS_TO
 from hub.identity.resolve import Moved, known
-from hub.store import add, among, change, micros, put
+from hub.store import add, among, change, fetch, micros, put, tell
 from hub.store import tables as t
 
 HUB_KEY = "hub-key"
@@ -25,7 +25,7 @@ _WAITING = (
 def bring_home(c: Connection, orgs: dict[Key, IdentifierRow | None], now: int) -> list[Moved]:
     """People whose records named an organization before it was known belong to it from now on."""
     homes = {_name_of(k): row.party.id for k, row in orgs.items() if row and row.party.kind == "organization"}
-    rows = c.execute(_WAITING, {"values": sorted(homes)}).all() if homes else []
+    rows = fetch(c, _WAITING, values=sorted(homes)) if homes else []
     found = {pid: homes[value] for value, pid, current in rows if current != homes[value]}
     change(c, t.party, [{"id": pid, "organization_id": org, "changed_at": now} for pid, org in sorted(found.items())])
     return [Moved(pid, pid) for pid in sorted(found)]
@@ -35,7 +35,11 @@ def _name_of(key: Key) -> str:
     return f"{key[0]}:{key[1]}"
 
 
-_LISTED = sa.select(t.observation.c.record_id, t.observation.c.identifier_id).where(among(t.observation.c.record_id))
+_LISTED = (
+    sa.select(t.observation.c.record_id, t.observation.c.identifier_id, t.identifier.c.scheme)
+    .join(t.identifier, t.identifier.c.id == t.observation.c.identifier_id)
+    .where(among(t.observation.c.record_id))
+)
 _FORGET = sa.delete(t.statement).where(among(t.statement.c.record_id))
 _SAID = sa.select(t.statement.c.record_id, t.statement.c.field, t.statement.c.value, t.statement.c.observed_at).where(
     among(t.statement.c.record_id)
@@ -57,7 +61,7 @@ def keep(
     observations, statements, numbers = [], [], set()
     listed: dict[int, set[int]] = {rid: set() for rid, _ in records}
     rids = [rid for rid, _ in records]
-    earlier = {(rid, name): (value, since) for rid, name, value, since in c.execute(_SAID, {"values": rids})}
+    earlier = {(rid, name): (value, since) for rid, name, value, since in fetch(c, _SAID, values=rids)}
     for rid, entity in records:
         who = party_of[rid]
         for key in keys[rid]:
@@ -86,10 +90,11 @@ def keep(
     left = {
         known(party_of[rid].id) for rid, name in earlier if name in (BELONGS_TO, "name") and (rid, name) not in said
     }
-    numbers |= phones.forget(c, listed)
-    dropped = {ident for rid, ident in c.execute(_LISTED, {"values": rids}) if ident not in listed[rid]}
+    no_more = [(ident, scheme) for rid, ident, scheme in fetch(c, _LISTED, values=rids) if ident not in listed[rid]]
+    dropped = {ident for ident, scheme in no_more if scheme != "phone"}
+    numbers |= phones.forget(c, listed) if len(dropped) < len(no_more) else set()
     put(c, t.observation, _unique(observations, "record_id", "identifier_id"), keep=("first_seen_at",))
-    c.execute(_FORGET, {"values": rids})
+    tell(c, _FORGET, [{"values": rids}] if earlier else [])
     add(c, t.statement, statements)
     _rename(c, {known(p.id): p for p in party_of.values()}, now)
     return numbers, left, dropped
@@ -98,7 +103,7 @@ def keep(
 def _rename(c: Connection, parties: dict[int, PartyRow], now: int) -> None:
     """The best of the names a party's records have today: one renamed at its source is renamed here."""
     best: dict[int, tuple[bool, str]] = {}
-    for pid, value in c.execute(_NAMES, {"values": sorted(parties)}):
+    for pid, value in fetch(c, _NAMES, values=sorted(parties)):
         name = " ".join(value.split())[:512]
         if "@" not in name:
             best[pid] = max(best.get(pid, (False, "")), (" " in name, name))

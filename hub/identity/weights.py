@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from hub.identity.match.model import Counts, Model, Settings, counted
 from hub.identity.match.record import Record
-from hub.store import among, bump
+from hub.store import among, bump, fetch, tell
 from hub.store import tables as t
 
 SETTINGS = Settings()
@@ -25,6 +25,7 @@ UNIQUE = frozenset({"email", "phone", "number"})  # nearly all different: the ke
 _LONGEST = 256
 
 v = t.value_count.c
+_LEARNT = sa.select(t.meta.c.value).where(t.meta.c.key == LEARNT)
 _TOTALS = sa.select(v.part, v.count).where(v.value == "")
 _COUNTS = sa.select(v.value, v.count).where(v.part == sa.bindparam("part"), among(v.value))
 
@@ -45,8 +46,8 @@ class Weights:
 
     def refresh(self, c: Connection) -> None:
         """Take in what other processes, or a transaction that was rolled back, did meanwhile."""
-        learnt = c.execute(sa.select(t.meta.c.value).where(t.meta.c.key == LEARNT)).scalar() or ""
-        totals = dict(c.execute(_TOTALS).tuples().all())
+        learnt = next((value for (value,) in fetch(c, _LEARNT)), "")
+        totals = dict(fetch(c, _TOTALS))
         records = totals.get(RECORDS, 0)
         if learnt != self._learnt:
             self._learnt, self._fresh_until = learnt, 0
@@ -70,8 +71,8 @@ class Weights:
                     wanted.setdefault(part, set()).add(value)
         for part, values in wanted.items():
             self._known.setdefault(part, set()).update(values)
-            found = c.execute(_COUNTS, {"part": part, "values": sorted(x[:_LONGEST] for x in values)}).tuples()
-            self.counts.values.setdefault(part, Counter()).update(dict(found.all()))
+            found = fetch(c, _COUNTS, part=part, values=sorted(x[:_LONGEST] for x in values))
+            self.counts.values.setdefault(part, Counter()).update(dict(found))
 
     def shared(self, part: str, value: str, holders: int) -> None:
         """How many hold a value of a part whose values are nearly all different, as the keys show it."""
@@ -100,8 +101,7 @@ def count(c: Connection, come: Iterable[Record], gone: Iterable[Record] = ()) ->
                 if part not in UNIQUE:
                     deltas[part, value[:_LONGEST]] += sign
     bump(c, t.value_count, [{"part": p, "value": x, "count": n} for (p, x), n in sorted(deltas.items()) if n])
-    if fewer := [{"p": p, "x": x} for (p, x), n in deltas.items() if n < 0]:
-        c.execute(_NOBODY, fewer)
+    tell(c, _NOBODY, [{"p": p, "x": x} for (p, x), n in deltas.items() if n < 0])
 
 
 def _model(learnt: str, counts: Counts) -> Model:

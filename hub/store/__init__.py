@@ -5,14 +5,15 @@ fencing, the shared rate-budget ledger and the encrypted token store.
 """
 
 from hub.store import tables
-from hub.store.bulk import add, add_ids, among, bump, bump_volume, change, chunks, insert, put
+from hub.store.bulk import add, add_ids, bump, bump_volume, change, chunks, insert, put
 from hub.store.codec import digest, instant, instant_or_none, micros, pack, short_id, squeeze, unpack, week_of
 from hub.store.database import Store
 from hub.store.leases import LeaseLost, acquire, new_holder, release, renew
+from hub.store.ready import among, fetch, tell
 from hub.store.vendor_state import Secrets, StoreLedger, StoreTokens
 
 __all__ = [
     "LeaseLost", "Secrets", "Store", "StoreLedger", "StoreTokens", "acquire", "add", "add_ids", "among", "bump",
-    "bump_volume", "change", "chunks", "digest", "insert", "instant", "instant_or_none", "micros", "new_holder", "pack",
-    "put", "release", "renew", "short_id", "squeeze", "tables", "unpack", "week_of",
+    "bump_volume", "change", "chunks", "digest", "fetch", "insert", "instant", "instant_or_none", "micros", "new_holder", "pack",
+    "put", "release", "renew", "short_id", "squeeze", "tables", "tell", "unpack", "week_of",
 ]  # fmt: skip

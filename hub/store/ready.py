@@ -1,0 +1,151 @@
+"""Statements made once: compiled once for each database, then given to its driver as they are.
+
+SQLAlchemy's way to run a statement costs several times what a small one takes in the database itself, and prepares every
+row of an `executemany` again. What is lost is its conversion of values: all our columns hold what both drivers take and
+give (int, bool, str, bytes, float, None; SQLite gives a bool as 0 or 1). Where somebody listens to a connection's
+statements (`before_cursor_execute`: tracing, a test that counts), SQLAlchemy runs them.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class _Many(sa.types.TypeDecorator[list[Any]]):
+    """A list as one parameter: an array where the database has them, JSON text in SQLite."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def __init__(self, item: Any) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else sa.ARRAY(self.item))
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return msgspec.json.encode(value).decode() if dialect.name == "sqlite" else list(value)
+
+
+class _Values(FunctionElement[Any]):
+    name = "values_of"
+    inherit_cache = True
+
+
+@compiles(_Values, "sqlite")
+def _each(element: _Values, compiler: Any, **kw: Any) -> str:
+    return f"(SELECT value FROM json_each({compiler.process(element.clauses, **kw)}))"  # noqa: S608 - a placeholder
+
+
+@compiles(_Values, "postgresql")
+def _unnest(element: _Values, compiler: Any, **kw: Any) -> str:
+    return f"(SELECT unnest({compiler.process(element.clauses, **kw)}))"
+
+
+def among(column: "sa.ColumnElement[Any]", name: str = "values") -> "sa.ColumnElement[bool]":
+    """`column IN (the parameter "values")`, for statements made once: any number of values is one parameter.
+
+    Text with a NUL is not found, nor can PostgreSQL store it: what comes from a tool is cleaned before it gets here.
+    """
+    return column.bool_op("IN")(_Values(sa.bindparam(name, type_=_Many(column.type))))
+
+
+class Ready(NamedTuple):
+    """A compiled statement and how a row becomes its parameters."""
+
+    sql: str
+    parameters: Callable[[dict[str, Any]], Any]
+
+
+def ready(dialect: Dialect, statement: Any, columns: Sequence[str]) -> Ready:
+    """The statement's text with parameters for these columns, in the driver's own style."""
+    compiled = statement.compile(dialect=dialect, column_keys=list(columns))
+    if not compiled.positional:
+        return Ready(str(compiled), lambda row: row)
+    order = compiled.positiontup
+    return Ready(str(compiled), itemgetter(*order) if len(order) > 1 else lambda row: (row[order[0]],))
+
+
+def run(c: Connection, made: Ready, rows: Sequence[dict[str, Any]]) -> None:
+    """For each row once."""
+    _execute(c, made.sql, [made.parameters(row) for row in rows], is_many=True)
+
+
+class _Question(NamedTuple):
+    """order: names of parameters, None where the driver takes them by name. fixed: those the statement itself gives."""
+
+    sql: str
+    order: tuple[str, ...] | None
+    fixed: dict[str, Any]
+    lists: tuple[str, ...]
+
+
+def fetch(c: Connection, statement: Any, **given: Any) -> list[Any]:
+    """The rows that a statement made once (`among` for lists) gives, as tuples."""
+    question = _question(c.dialect, statement)
+    found: list[Any] = _execute(c, question.sql, _parameters(question, given))
+    return found
+
+
+def tell(c: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """An update or a delete made once, for each row of parameters."""
+    if rows:
+        question = _question(c.dialect, statement)
+        _execute(c, question.sql, [_parameters(question, row) for row in rows], is_many=True)
+
+
+def _parameters(question: _Question, given: dict[str, Any]) -> Any:
+    told = {**question.fixed, **given}
+    for name in question.lists:
+        told[name] = list(told[name]) if question.order is None else msgspec.json.encode(told[name]).decode()
+    return told if question.order is None else [told[name] for name in question.order]
+
+
+@lru_cache(maxsize=512)
+def _question(dialect: Dialect, statement: Any) -> _Question:
+    compiled = statement.compile(dialect=dialect)
+    if compiled.post_compile_params:  # lists that the statement itself gives are written out
+        blank = {name: None for name, bind in compiled.binds.items() if bind.required}
+        compiled = statement.params(blank).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    lists = tuple(name for name, bind in compiled.binds.items() if isinstance(bind.type, _Many))
+    order = tuple(compiled.positiontup) if compiled.positional else None
+    fixed = {name: value for name, value in compiled.params.items() if value is not None}
+    return _Question(str(compiled), order, fixed, lists)
+
+
+def _execute(c: Connection, sql: str, parameters: Any, is_many: bool = False) -> Any:
+    """Raises what SQLAlchemy would: its own errors, without the values."""
+    if c.engine.dispatch.before_cursor_execute:
+        done = c.exec_driver_sql(sql, [*map(_plain, parameters)] if is_many else _plain(parameters))
+        return done.all() if done.returns_rows else []
+    if not c.in_transaction():
+        c.begin()
+    driver: Any = c.dialect.dbapi
+    cursor = c.connection.cursor()
+    try:
+        if is_many:
+            cursor.executemany(sql, parameters)
+            return []
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+    except driver.Error as exc:
+        lost = c.dialect.is_disconnect(exc, c.connection, cursor)
+        if lost:
+            c.invalidate(exc)
+        raise sa.exc.DBAPIError.instance(
+            sql, None, exc, driver.Error, hide_parameters=True, connection_invalidated=lost, dialect=c.dialect
+        ) from exc  # fmt: skip
+    finally:
+        cursor.close()
+
+
+def _plain(parameters: Any) -> Any:
+    return parameters if isinstance(parameters, dict) else tuple(parameters)
