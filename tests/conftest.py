@@ -1,7 +1,7 @@
 """Fixtures shared by the hub's own tests: an empty store on each database, and a word when PostgreSQL is missing.
 
-Every test that takes `store` runs twice, on SQLite and on PostgreSQL. One SQLite file and one PostgreSQL database serve
-a whole worker; each test finds them empty.
+Every test that takes `store` runs twice, on SQLite and on PostgreSQL, but those marked `on_sqlite` (support/databases.py).
+One SQLite file and one PostgreSQL database serve a whole worker; each test finds them empty.
 """
 
 import os
@@ -130,7 +130,10 @@ FIRST = (
     "tests/flows/test_serve.py", "plugins/imap/tests/test_real_mailbox.py", "plugins/caldav/tests/test_real_servers.py",
     "plugins/imap/tests/test_dovecot.py", "plugins/caldav/tests/test_real_data.py", "tests/e2e/test_real_mailbox.py",
     "tests/faults/test_faults.py", "tests/faults/test_kill.py", "tests/engine/test_convergence.py",
-    "tests/cli/test_five_tools.py", "tests/faults/test_push.py",
+    "tests/cli/test_five_tools.py", "tests/faults/test_push.py", "tests/conformance/test_broken.py",
+    "tests/store/test_database.py", "tests/outbox/test_refusals.py", "tests/identity/corpus/test_corpus.py",
+    "tests/requirements/test_r18_meetings.py", "tests/identity/test_undo.py", "tests/outbox/test_merged.py",
+    "tests/inbox/test_w8.py", "tests/api/test_mail_real.py", "tests/requirements/test_r22_budget.py",
 )  # fmt: skip
 ALONE = ("tests/cli/test_five_tools.py",)  # of the command line's tests, those that share nothing with the others
 

@@ -7,10 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from hub.identity.match.crew import Crew, cores
 from hub.identity.match.record import Record, prepare
+from hub.identity.match.table import Table
 
 Row = dict[str, str]
 
@@ -99,12 +104,55 @@ def restaurants() -> Labelled:
     return Labelled("Fodors-Zagats", records, truth)
 
 
+_GENERATED = {
+    "first_name": "first_name", "last_name": "last_name", "full_name": "display_name", "email": "email", "phone": "phone",
+    "company": "company", "city": "city", "occupation": "title",
+}  # fmt: skip
+
+
+@contextmanager
+def written(n: int) -> Iterator[Path]:
+    """A file with `n` records of the generator, for as long as it is looked at."""
+    with TemporaryDirectory() as where:
+        path = Path(where) / "people.csv"
+        subprocess.run(
+            [sys.executable, _setting("HUB_IDENTITY_GENERATOR"), "--records", str(n), "--out", path], check=True
+        )
+        yield path
+
+
+def tabled(path: Path) -> Table:
+    """The records of such a file, normalised on all cores, never all of them as they were given."""
+    table = Table()
+    with Crew(None, cores()) as crew:
+        for part in crew.map(_prepared, _batches(path)):
+            table.extend(part)
+    table.sort()
+    return table
+
+
+def _batches(path: Path) -> Iterator[list[Row]]:
+    rows = _rows(path)
+    while batch := list(islice(rows, 5_000)):
+        yield batch
+
+
+def _prepared(_: None, rows: list[Row]) -> Table:
+    return Table(_person(row, row["rid"], _GENERATED) for row in rows)
+
+
+def labels(path: Path) -> Labelled:
+    """What is true of such a file, without the records."""
+    truth, hazards = {}, {}
+    for row in _rows(path):
+        truth[row["rid"]] = row["truth_person"] or row["rid"]
+        if row["trap"]:
+            hazards[row["rid"]] = frozenset(row["trap"].split("+"))
+    return Labelled(f"generated {len(truth) // 1000}k", [], truth, hazards)
+
+
 def generated(n: int, organizations: bool = False) -> Labelled:
     """`n` records of the generator (HUB_IDENTITY_GENERATOR: its path), scored on the people in it; or the companies named."""
-    columns = {
-        "first_name": "first_name", "last_name": "last_name", "full_name": "display_name", "email": "email", "phone": "phone",
-        "company": "company", "city": "city", "occupation": "title",
-    }  # fmt: skip
     command = [sys.executable, _setting("HUB_IDENTITY_GENERATOR"), "--records", str(n)]
     text = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -117,7 +165,7 @@ def generated(n: int, organizations: bool = False) -> Labelled:
         )
     return Labelled(
         f"generated {n // 1000}k",
-        [_person(r, r["rid"], columns) for r in rows],
+        [_person(r, r["rid"], _GENERATED) for r in rows],
         {r["rid"]: r["truth_person"] or r["rid"] for r in rows},
         {r["rid"]: frozenset(r["trap"].split("+")) for r in rows if r["trap"]},
     )
@@ -135,3 +183,4 @@ SETS: dict[str, Callable[[], Labelled]] = {
     "generated_100k": lambda: generated(100_000),
     "generated_1m": lambda: generated(1_000_000),
 }
+SIZES = {"generated_10k": 10_000, "generated_100k": 100_000, "generated_1m": 1_000_000}  # those that `written` writes

@@ -73,7 +73,7 @@ from hub.api.errors import (
 )  # fmt: skip
 from hub.api.hooks import Hooks, hookimpl, hookspec
 from hub.api.http import Http, HttpProfile, MemoryTokens, Response, Services, retry_after
-from hub.api.manifest import API_VERSION, Budget, Deletes, Manifest, Scope, Stream
+from hub.api.manifest import API_VERSION, Budget, Deletes, Manifest, Merge, Scope, Stream
 from hub.api.normaliser import Normalised, Normaliser
 
 __all__ = [
@@ -81,7 +81,7 @@ __all__ = [
     "Clock", "ConfigError", "Conflict", "Connector", "ConnectorSettings", "Consent", "ContractBroken",
     "Conversation", "CursorExpired", "Deal", "Deletes", "Direction", "Entity", "Estimate", "FakeClock", "Found",
     "Gap", "Gone", "Hooks", "Http", "HttpProfile", "HubError", "Identifier", "Interaction", "JournalEntry", "Kind",
-    "Ledger", "Link", "Manifest", "MemoryLedger", "MemoryTokens", "Normalised", "Normaliser", "Note", "Notice", "OAuthRefresh",
+    "Ledger", "Link", "Manifest", "MemoryLedger", "MemoryTokens", "Merge", "Normalised", "Normaliser", "Note", "Notice", "OAuthRefresh",
     "Organization", "Page", "Participation", "Permission", "PermissionMatrix", "Person", "Pull", "Purpose",
     "Pushable", "RateLimited", "RawRecord", "Receipt", "RecordRejected", "Redirect", "Response", "Role", "Scope",
     "ScopeError", "SecretStr", "Service", "ServiceAccount", "Services", "Statement", "StaticToken", "Stream",

@@ -124,13 +124,17 @@ class Person(_Struct, frozen=True):
 
 
 class Organization(_Struct, frozen=True):
-    """A company, institution or household as one source records it; pushed, as a `Person` is."""
+    """A company, institution or household as one source records it; pushed, as a `Person` is.
+
+    parent: the organization that it is a part of, a subsidiary or a branch. The two stay two.
+    """
 
     external_id: str
     identifiers: tuple[Identifier, ...] = ()
     name: str = ""
     fields: dict[str, str] = {}
     owner: Identifier | None = None
+    parent: Identifier | None = None
     changed_at: datetime | None = None
     url: str = ""
 

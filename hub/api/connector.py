@@ -150,6 +150,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What we owe a destination: the wanted state of one object, under our stable external key.
 
     kind: which of `Manifest.pushes`. entity: None only for a delete. remote_id: "" when not known to exist.
+    absorbs: of a merge, the id of the party that becomes part of `remote_id`; `entity` is what is known of it, its addresses.
     links: what it is to be associated with; the same key may stand there more than once, with several ids.
     unlinks: associations of ours that hold no longer; all others it has are left as they are.
     expected_version: the version our before-image was read at; a mismatch is a `Conflict`.
@@ -157,9 +158,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     kind: str
-    op: Literal["upsert", "delete"]
+    op: Literal["upsert", "delete", "merge"]
     entity: Pushable | None = None
     remote_id: str = ""
+    absorbs: str = ""
     links: tuple[Link, ...] = ()
     unlinks: tuple[Link, ...] = ()
     expected_version: str = ""
@@ -172,7 +174,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     key: str
-    outcome: Literal["created", "updated", "unchanged", "deleted", "failed"]
+    outcome: Literal["created", "updated", "unchanged", "deleted", "merged", "failed"]
     remote_id: str = ""
     version: str = ""
     before: dict[str, Any] | None = None
@@ -273,6 +275,9 @@ class Connector(Generic[S]):
 
         A per-item refusal is a receipt "failed"; an exception means that no outcome is known for any item.
         A `Consent` is written only as "opted_out"; whoever has no place for it in the tool is "unchanged".
+        A merge comes alone, and only for streams that declare `Stream.merge`. Look first whether it has been done: then,
+        too, the receipt is "merged", with the id of the record that stands for both. Raise Transient with is_unknown while
+        that cannot be told.
         """
         raise NotImplementedError
 

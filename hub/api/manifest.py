@@ -13,6 +13,21 @@ Deletes = Literal["confirmed", "suspected", "undetectable"]
 
 
 @dataclass(frozen=True)
+class Merge:
+    """What a tool does when it is asked to make two records of a stream one, which no tool takes back.
+
+    calls: requests that one merge takes with the reading before it. fills: where the record that stays has no value, it
+    gets the other's; else what only the other has is lost. own: fields (docs/fields.md) for which the tool has a rule of
+    its own. notes: what else becomes of the two, in sentences for whoever decides.
+    """
+
+    calls: int
+    fills: bool = False
+    own: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Stream:
     """One kind of vendor object we follow.
 
@@ -22,6 +37,7 @@ class Stream:
     needs: scopes without which this stream is a declared gap.
     merges: "silent" where a record merged into another just vanishes and the other does not name it; the hub then
     takes one that vanishes for merged into the one left that lists all its addresses.
+    merge: what `Connector.push` can do about two records of it that are one; None where it cannot merge.
     """
 
     name: str
@@ -33,6 +49,7 @@ class Stream:
     carries: Literal["interactions", "parties", "objects", "reference"] = "interactions"
     ids: Literal["entity", "address"] = "entity"
     merges: Literal["told", "silent"] = "told"
+    merge: Merge | None = None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ FORMS = {  # verb: what follows it, and what it does
     "hubs": ("", "what too many share to say anything"),
     "history": ("", "who decided what"),
     "audit": ("", "weigh everything anew and propose"),
+    "duplicates": ("CONNECTION", "a tool's own, as it could merge them"),
+    "snapshot": ("PLAN [ID]", "what records were that it merged"),
 }
 
 
@@ -85,7 +87,7 @@ def _who(c: "Connection", engine: "Engine", screen: Screen, text: str) -> tuple[
     from hub.identity import showing
     from hub.reports.people import describe, party_id
 
-    ident = showing.find(c, text, engine.settings.identity.default_region)
+    ident = showing.find(c, text, engine.rules(engine.own()))
     if ident is not None and (pid := showing.owner(c, ident)):
         return ident, pid, describe(c, [pid])[pid]
     found = reports.find(c, text)
@@ -114,7 +116,7 @@ def _show(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
 
     with engine.store.read() as c:
         _, pid, party = _who(c, engine, screen, " ".join(_words(args, 1, more=True)))
-        found = showing.show(c, pid)
+        found = showing.show(c, pid, engine.rules(engine.own()))
     screen.emit(found)
     answers.show_party(screen, party, found)
     if len(found["records"]) + len(found["addresses"]) > 1:
@@ -228,7 +230,7 @@ def _split(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
     text, *parts = _words(args, 2, more=True)
     with engine.store.read() as c:
         _, pid, party = _who(c, engine, screen, text)
-        found = {part: showing.find(c, part, engine.settings.identity.default_region) for part in parts}
+        found = {part: showing.find(c, part, engine.rules(engine.own())) for part in parts}
         strangers = [part for part, ident in found.items() if ident is None or showing.owner(c, ident) != pid]
     if strangers:
         they = ", ".join(repr(s) for s in strangers)
@@ -436,6 +438,23 @@ def _audit(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
     return OK
 
 
+# --- a tool's own duplicates ------------------------------------------------------------------------------------------
+
+
+def _duplicates(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
+    from hub.cli.merging import show_duplicates
+
+    return show_duplicates(engine, screen, _words(args, 1)[0], args.limit)
+
+
+def _snapshot(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
+    from hub.cli.merging import show_snapshot
+
+    plan, *rest = args.words if len(args.words) == 2 else _words(args, 1)
+    number = _number(plan, "a plan, as `ihub identity duplicates` gave it")
+    return show_snapshot(engine, screen, number, rest[0] if rest else "")
+
+
 def _not_agreed(screen: Screen, more: Row) -> int:
     say = "nothing was changed" if can_ask() else "this is what would change: say --yes to do it"
     screen.emit({"error": {"message": say, "exit_code": USAGE}, **more})
@@ -446,4 +465,5 @@ def _not_agreed(screen: Screen, more: Row) -> int:
 _VERBS: dict[str, Callable[..., int]] = {
     "show": _show, "why-same": _why_same, "why-not": _why_not, "merge": _merge, "split": _split, "different": _different,
     "undo": _undo, "review": _review, "hubs": _hubs, "history": _history, "audit": _audit,
+    "duplicates": _duplicates, "snapshot": _snapshot,
 }  # fmt: skip

@@ -65,6 +65,13 @@ def show_party(screen: Screen, party: Row, found: Row) -> None:
             name = clean(e["organization"]["name"]) or e["organization"]["public_id"]
             screen.ends(name, f"since {day(e['since'], screen.zone)}, {until}", "", 2)
             screen.text(f"by {', '.join(clean(b) for b in e['by'])}", "dim", 4, lines=2)
+    for heading, rows in (("Part of", found["part_of"]), ("Its parts", found["parts"])):
+        if rows:
+            screen.heading(heading)
+        for r in rows:
+            name = clean(r["organization"]["name"]) or r["organization"]["public_id"]
+            screen.ends(name, f"since {day(r['since'], screen.zone)}", "", 2)
+            screen.text(f"by {', '.join(clean(b) for b in r['by'])}", "dim", 4, lines=2)
     if found["decisions"]:
         screen.heading("Decided")
         for d in found["decisions"]:

@@ -150,7 +150,10 @@ def _apply(engine: "Engine", plan: "Plan", name: str, screen: Screen) -> dict[st
         push.approve(engine, plan.id)
     result = asyncio.run(push.apply(engine, plan.id, _counting(screen, f"writing to {name}")))
     _show_result(screen, result, f"Plan {plan.id} at {name}")
-    if result.exit_code == OK:
+    if plan.kind == "merge":
+        if result.applied.done:
+            screen.hint(f"`ihub identity snapshot {plan.id}` shows what the records were: {name} cannot take it back.")
+    elif result.exit_code == OK:
         screen.hint(f"`ihub undo {plan.id}` would take it back. `ihub sync {name}` reads it back as a check.")
     return {"destination": name, **result.to_dict()}
 
@@ -189,9 +192,10 @@ def _agreed(engine: "Engine", plan: "Plan", name: str, is_yes: bool, screen: Scr
         if screen.ask(f"Apply {what} all the same?"):
             return ""
         return f"plan {plan.id} is held by the brake: look at `ihub plan`, then `ihub approve {plan.id}`"
-    if is_yes or engine.settings.system_of_record.approve == "auto":
+    is_final = plan.kind == "merge"
+    if is_yes or (engine.settings.system_of_record.approve == "auto" and not is_final):
         return ""
-    if screen.ask(f"Apply {what}?"):
+    if screen.ask(f"Apply {what}{', for good: it cannot be taken back there' if is_final else ''}?"):
         return ""
     if can_ask():
         return f"plan {plan.id} was not applied; it stays open"
@@ -237,7 +241,7 @@ def run_undo(args: argparse.Namespace, screen: Screen) -> int:
         name = push.destination_of(engine, args.plan)
         with engine.store.read() as c:
             plan = outbox.read(c, args.plan)
-        needs_yes = plan is not None and plan.status in {"applied", "partly"} and not args.yes
+        needs_yes = plan is not None and plan.kind == "push" and plan.status in {"applied", "partly"} and not args.yes
         if plan and needs_yes and not screen.ask(f"Take back {_named(plan)} at {name}?"):
             say = "it stays as it is" if can_ask() else f"say `ihub undo {plan.id} --yes` where nobody can be asked"
             return fail(screen, USAGE, f"plan {plan.id} was not taken back; {say}")

@@ -62,8 +62,10 @@ HUB_TOML = """\
 # that are a desk and not a person.
 # free_domains_extra = ["city-mail.example"]
 # role_localparts_extra = ["front-desk"]
-# ana+news@... is ana@...; at Gmail, a.na@ is ana@.
+# ana+news@... is ana@...; at Gmail, a.na@ is ana@. Except at domains (with all below them) where the part behind the plus
+# makes another mailbox. A change counts for an address when it is read again.
 # strip_plus = true
+# plus_counts_at = ["kestrel.example"]
 # gmail_dots = true
 # The country of telephone numbers that do not say theirs: 030 23125100 is +49 30 23125100. Without it only numbers written
 # with their country's code are told apart for sure; one read earlier counts anew when its record is read again.
@@ -128,6 +130,7 @@ HUB_TOML = """\
 #   every, cron its own schedule
 #   since       how far back the first sync reads: a date or a span; everything if left out
 #   streams     only these of its streams; all if left out
+#   merge_duplicates  true lets the tool merge its own duplicates, by plans that a person approves; that cannot be undone
 # and, under settings, what the connector itself needs (its README has the steps).
 
 # Gmail, one mailbox, with an OAuth client of your own.
@@ -168,6 +171,7 @@ HUB_TOML = """\
 # [connections.hubspot]
 # connector = "hubspot"
 # every = "10 minutes"
+# merge_duplicates = false
 # [connections.hubspot.settings]
 # token = { env = "HUBSPOT_TOKEN" }
 

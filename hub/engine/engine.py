@@ -188,7 +188,7 @@ class Engine:
         return identity.Rules(
             own=own, free_domains=identity.free_domains() | frozenset(s.free_domains_extra),
             role_localparts=identity.role_localparts() | frozenset(s.role_localparts_extra), strip_plus=s.strip_plus,
-            gmail_dots=s.gmail_dots, default_region=s.default_region,
+            plus_counts_at=frozenset(s.plus_counts_at), gmail_dots=s.gmail_dots, default_region=s.default_region,
             address_ids=frozenset(
                 f"{connector.manifest.name}:{stream.name}"
                 for connector in self.registry.connectors.values()

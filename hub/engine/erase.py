@@ -174,7 +174,7 @@ class Eraser:
             t.observation, t.observation.c.party_id == t.party.c.id
         )
         for key, rid in c.execute(public.where(among(t.party.c.id)), {"values": sorted(observed)}).all():
-            keys += [key, f"{key}/{rid}"]
+            keys += [key, f"{key}/{rid}", outbox.merge_key(rid)]
         outbox.strip(c, keys)
 
     def _stand_in(self, c: Connection) -> int:
@@ -315,6 +315,7 @@ class Eraser:
 
     def _end(self, c: Connection) -> None:
         """History and standing of the connection; its own row stays, with name and connector."""
+        identity.drop_hubs(c)
         streams = sa.select(t.stream.c.id).where(t.stream.c.connection_id == self._id)
         for table in (t.hold, t.census):
             c.execute(sa.delete(table).where(table.c.stream_id.in_(streams)))

@@ -249,6 +249,7 @@ def _drop_blocked(run: StreamRun, work: list[_Work]) -> None:
 def _store(
     run: StreamRun, c: Connection, work: list[_Work], known: dict[str, Held], books: Books, now: datetime
 ) -> None:
+    _pointing(c, [(known[w.raw.external_id].id, w) for w in work if w.is_tombstone and w.raw.external_id in known])
     work = _ending(run, c, work)
     ids = landing.land(c, run.stream_id, [w.row for w in work], known, run.sweep, micros(now))
     leaving = [
@@ -268,7 +269,8 @@ def _store(
             landing.mark_gone(c, [ids[w.raw.external_id]], rule, micros(now))
     final: dict[int, tuple[Disposition, str]] = {}
     people = [(ids[w.raw.external_id], w) for w in work if w.parties]
-    returned = [ids[ext] for ext, held in known.items() if held.is_gone and ext in ids]
+    there = {w.raw.external_id for w in work if not w.is_tombstone and not w.into}
+    returned = [ids[ext] for ext, held in known.items() if held.is_gone and ext in there]
     _parties(run, c, [*people, *_survivors(run, c, work)], final, now, returned)
     _interactions(run, c, [(ids[w.raw.external_id], w) for w in work if w.interaction], final, now)
     _items(run, c, [(ids[w.raw.external_id], w) for w in work if w.items], now)
@@ -309,13 +311,24 @@ def _parties(
     if followed:
         reconcile.follow(c, followed, now)
     absorbed = {r.external_id: r.into for _, w in work for r in w.redirects if r.into == w.raw.external_id}
+    if absorbed:  # also those whose row points already: of a merge that was ours, from its receipt on
+        gone = landing.held(c, run.stream_id, sorted(absorbed))
+        landing.mark_gone(c, [h.id for h in gone.values() if not h.is_gone], redirects.MERGED, micros(now))
     for ids in pointed.values():
         for ext in ids:
             absorbed.pop(ext, None)  # its row points already, at the next or at the last of the way
     if absorbed:
-        gone = landing.held(c, run.stream_id, sorted(absorbed))
-        landing.mark_gone(c, [h.id for h in gone.values() if not h.is_gone], redirects.MERGED, micros(now))
         redirects.point(c, run.stream_id, absorbed)
+
+
+def _pointing(c: Connection, ended: list[tuple[int, _Work]]) -> None:
+    """What is gone and is known to have been merged was merged, though its tool only says that it is gone."""
+    known = redirects.pointing(c, [rid for rid, _ in ended]) if ended else {}
+    for rid, w in ended:
+        if rid in known and not w.into:
+            w.into = w.row.redirect_to = known[rid]
+            w.row.rule = redirects.MERGED
+            w.redirects.append(Redirect(external_id=w.raw.external_id, into=w.into))
 
 
 def _ending(run: StreamRun, c: Connection, work: list[_Work]) -> list[_Work]:
@@ -391,7 +404,8 @@ def _reconcile(
             names.setdefault(e.owner, "")
         lists.update(s[5:] for s in e.signals if s.startswith("list:"))
     split: list[int] = []
-    who = identity.resolve(c, names, run.rules, now, frozenset(lists), split)
+    called = [(p.identifier, p.name) for _, e, _ in page for p in e.participants]
+    who = identity.resolve(c, names, run.rules, now, frozenset(lists), split, called)
     prefix = f"{run.connection}/{run.stream}/"
     mapped = [
         reconcile.Mapped(rid, prefix + e.external_id, e, who, is_metadata_only) for rid, e, is_metadata_only in page
@@ -480,6 +494,7 @@ def delete(run: StreamRun, c: Connection, record_ids: Sequence[int], rule: str, 
     """Records whose source is gone for good: off the timeline, raw form dropped, the row kept as memory."""
     is_silent = run.connector.manifest.stream(run.stream).merges == "silent"
     taken = redirects.recognised(c, run.stream_id, record_ids) if is_silent else {}
+    taken |= redirects.pointing(c, record_ids)
     _leave(run, c, record_ids, now)
     landing.mark_gone(c, record_ids, rule, micros(now))
     if taken:

@@ -47,11 +47,11 @@ def destination(engine: Engine) -> str:
         raise ConfigError(
             "no system of record is chosen: set system_of_record.connection in the configuration to a connection's name"
         )
-    _refuse_disconnected(engine, name)
+    refuse_disconnected(engine, name)
     return name
 
 
-def _refuse_disconnected(engine: Engine, name: str) -> None:
+def refuse_disconnected(engine: Engine, name: str) -> None:
     if engine.is_disconnected(name):
         raise ConfigError(f"{name} is disconnected: `ihub sync {name}` takes it up again")
 
@@ -167,8 +167,14 @@ def _user() -> str:
 
 async def apply(engine: Engine, plan_id: int, progress: Callable[[int, int], None] | None = None) -> PushResult:
     """Apply an approved plan. Safe to call again after anything, a kill included."""
-    _refuse_disconnected(engine, destination_of(engine, plan_id))
-    return await _run(engine, plan_id, outbox.apply, progress)
+    refuse_disconnected(engine, destination_of(engine, plan_id))
+    with engine.store.read() as c:
+        found = outbox.read(c, plan_id)
+    if found is not None and found.kind == outbox.MERGE:
+        from hub.engine import duplicates
+
+        return await duplicates.apply(engine, plan_id, progress)
+    return await carry_out(engine, plan_id, outbox.apply, progress)
 
 
 async def deliver(engine: Engine, name: str = "") -> PushResult | None:
@@ -196,9 +202,14 @@ async def undo(engine: Engine, plan_id: int) -> PushResult:
         found = outbox.read(c, plan_id)
     if found is None:
         raise ConfigError(f"there is no plan {plan_id}")
+    if found.kind == outbox.MERGE:
+        raise ConfigError(
+            f"plan {plan_id} merged records at {destination_of(engine, plan_id)}, where that cannot be taken back: "
+            f"`ihub identity snapshot {plan_id}` shows what they were"
+        )
     if found.status not in {"applied", "partly", "undone"}:
         raise ConfigError(f"plan {plan_id} is {found.status}: only an applied plan can be taken back")
-    return await _run(engine, plan_id, outbox.undo, None)
+    return await carry_out(engine, plan_id, outbox.undo, None)
 
 
 def destination_of(engine: Engine, plan_id: int) -> str:
@@ -208,7 +219,8 @@ def destination_of(engine: Engine, plan_id: int) -> str:
         return c.execute(query.where(t.plan.c.id == plan_id)).scalar() or destination(engine)
 
 
-async def _run(engine: Engine, plan_id: int, step: Any, progress: Callable[[int, int], None] | None) -> PushResult:
+async def carry_out(engine: Engine, plan_id: int, step: Any, progress: Callable[[int, int], None] | None) -> PushResult:
+    """Take one step with a plan under its destination's lease. step: of `outbox`, given a `Run` and the plan."""
     name = destination_of(engine, plan_id)
     row = engine._row(name)
     connector = engine.connector(name, row)

@@ -1,7 +1,8 @@
 """Records that their tool merged: which id stands for which today, however and in whatever order it was told.
 
 The survivor's record may name those it absorbed, the absorbed one's may point at its survivor, or nobody says anything:
-then, in a stream declared so, one that vanishes while another lists all its addresses was merged into that one.
+then, in a stream declared so, one that vanishes while another lists all its addresses was merged into that one. What we had
+a tool merge ourselves points from the moment of its receipt on.
 A pointer is kept on the absorbed record's row, so that it holds whenever the survivor turns up.
 """
 
@@ -24,6 +25,7 @@ _INTO = sa.select(r.external_id, r.redirect_to).where(
     r.stream_id == sa.bindparam("stream_id"), r.redirect_to.is_not(None), among(r.redirect_to)
 )
 _OF = sa.select(r.redirect_to).where(r.stream_id == sa.bindparam("stream_id"), r.external_id == sa.bindparam("ext"))
+_POINTING = sa.select(r.id, r.redirect_to).where(among(r.id), r.redirect_to.is_not(None))
 _RAWS = (
     sa.select(r.id, r.external_id, t.raw.c.codec, t.raw.c.body)
     .join(t.raw, t.raw.c.record_id == r.id)
@@ -90,6 +92,11 @@ def point(c: Connection, stream_id: int, into: Mapping[str, str]) -> None:
     where = (r.stream_id == stream_id, r.external_id == sa.bindparam("ext"))
     if rows:
         c.execute(sa.update(t.record).where(*where).values(redirect_to=sa.bindparam("at")), rows)
+
+
+def pointing(c: Connection, record_ids: Iterable[int]) -> dict[int, str]:
+    """Those of these records that point at another one, with its id."""
+    return dict(c.execute(_POINTING, {"values": sorted(record_ids)}).tuples().all())
 
 
 def unheard(c: Connection, connection_id: int, record_ids: Sequence[int]) -> set[int]:

@@ -6,7 +6,7 @@ Parties follow from evidence and the decisions that stand (`graph`, `derive`); w
 `linker`); what is not sure is asked.
 """
 
-from hub.identity.anew import blur_decisions, drop_empty, drop_orphans, leave_home, unlist, unsay
+from hub.identity.anew import blur_decisions, drop_empty, drop_hubs, drop_orphans, leave_home, unlist, unsay
 from hub.identity.audit import Audit, audit
 from hub.identity.audit import apply as apply_audit
 from hub.identity.decisions import Change, NotPossible, answer, different, merge, split, undo
@@ -18,6 +18,6 @@ from hub.identity.resolve import Moved, Who, join_own, resolve
 
 __all__ = [
     "Audit", "Change", "Moved", "NotPossible", "Rules", "Who", "answer", "apply_audit", "audit", "blur_decisions",
-    "current", "different", "drop_empty", "drop_orphans", "email_match", "free_domains", "join_own", "leave_home", "merge",
+    "current", "different", "drop_empty", "drop_hubs", "drop_orphans", "email_match", "free_domains", "join_own", "leave_home", "merge",
     "observe", "registrable_domain", "resolve", "role_localparts", "split", "undo", "unlist", "unsay",
 ]  # fmt: skip

@@ -14,11 +14,13 @@ from sqlalchemy.engine import Connection
 from hub.identity import linker, phones
 from hub.identity.decisions import note
 from hub.identity.derive import Derived, join_whole
-from hub.identity.evidence import JOINING, ONE_RECORD
+from hub.identity.evidence import ERASED, JOINING, ONE_RECORD
 from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, Rules, rehome
+from hub.identity.match.keys import of as keys_of
 from hub.identity.refresh import best_of_mails, best_of_records, homes_by_address
 from hub.identity.said import of_mail
-from hub.store import among, change, chunks, micros, short_id
+from hub.identity.weights import SETTINGS
+from hub.store import add, among, change, chunks, fetch, micros, short_id, tell
 from hub.store import tables as t
 
 i, p = t.identifier.c, t.party.c
@@ -46,7 +48,7 @@ _ADDRESSES = (
 
 def unsay(c: Connection, party_ids: Sequence[int], rules: Rules, now: datetime) -> dict[int, str]:
     """Names that no record and no message gives any more go; returns the former names of those parties."""
-    _uncall(c, party_ids, rules, now)
+    uncall(c, party_ids, rules, now)
     found: dict[int, Any] = {r.id: r for r in c.execute(_PARTIES, {"values": list(party_ids)})}
     best = best_of_records(c, list(found))
     kept: set[int] = set(c.execute(_STILL_SAID, {"values": list(found)}).scalars())
@@ -72,16 +74,13 @@ _CALLED = (
 )
 
 
-def _uncall(c: Connection, party_ids: Sequence[int], rules: Rules, now: datetime) -> None:
+def uncall(c: Connection, party_ids: Sequence[int], rules: Rules, now: datetime) -> None:
     """Addresses are compared by what the remaining mail calls them."""
     called: dict[int, tuple[str, set[str]]] = {}
     for ident, address, name in c.execute(_CALLED, {"values": list(party_ids)}):
         called.setdefault(ident, (address, set()))[1].add(name or "")
     linker.forget(c, called)
-    for turn in range(max((len(names) for _, names in called.values()), default=0)):
-        some = {n: (address, sorted(names)[turn]) for n, (address, names) in called.items() if turn < len(names)}
-        told = {n: (address, name) for n, (address, name) in some.items() if name}
-        linker.remember(c, of_mail(c, told, rules, micros(now)))
+    linker.remember(c, of_mail(c, called, rules, micros(now)))
     linker.relist(c, called)
 
 
@@ -114,9 +113,12 @@ _SHOWN = (
 )
 
 
-_SAID_SAME = sa.select(t.decision.c.left_identifier_id, t.decision.c.right_identifier_id).where(
+_SAID_SAME = sa.select(
+    t.decision.c.id, t.decision.c.left_identifier_id, t.decision.c.right_identifier_id, t.decision.c.rule
+).where(
     among(t.decision.c.left_identifier_id), t.decision.c.verdict == "same", t.decision.c.revoked_at.is_(None)
-)
+)  # fmt: skip
+_STANDS = sa.update(t.decision).where(t.decision.c.id == sa.bindparam("decision")).values(rule=ERASED)
 
 
 def _keep_joined(c: Connection, record_ids: Collection[int], now: datetime) -> None:
@@ -124,15 +126,20 @@ def _keep_joined(c: Connection, record_ids: Collection[int], now: datetime) -> N
     shown: dict[int, list[Any]] = {}
     for r in c.execute(_SHOWN, {"values": list(record_ids)}):
         shown.setdefault(r.record_id, []).append(r)
-    said = set(c.execute(_SAID_SAME, {"values": sorted({r.id for rows in shown.values() for r in rows})}).tuples())
+    ends = sorted({r.id for rows in shown.values() for r in rows})
+    said = {frozenset(pair): (ident, rule) for ident, *pair, rule in fetch(c, _SAID_SAME, values=ends)}
     for rows in shown.values():
         addresses = [r for r in rows if r.sharing != "id"]
         for r in addresses[1:]:
-            pair = (addresses[0].id, r.id)
-            if r.party_id == addresses[0].party_id and pair not in said and pair[::-1] not in said:
+            if r.party_id != addresses[0].party_id:
+                continue
+            ident, rule = said.get(frozenset((addresses[0].id, r.id)), (0, ""))
+            if rule == ONE_RECORD:  # told of the record that listed both; from now on it is all there is
+                tell(c, _STANDS, [{"decision": ident}])
+            elif not ident:
                 note(c, [{
                     "left_identifier_id": addresses[0].id, "right_identifier_id": r.id, "verdict": "same",
-                    "kind": "rule", "rule": ONE_RECORD, "reasons": _BLURRED, "actor": "hub",
+                    "kind": "rule", "rule": ERASED, "reasons": _BLURRED, "actor": "hub",
                 }], now)  # fmt: skip
     linker.forget(c, {r.id for rows in shown.values() for r in rows if r.sharing == "id"})
 
@@ -237,6 +244,32 @@ def drop_empty(c: Connection, size: int) -> list[str]:
             c.execute(sa.delete(table).where(table.c.party_id.in_(part)))
         c.execute(sa.delete(t.party).where(p.id.in_(part)))
     return [public_id for _, public_id in gone]
+
+
+_NODES = (
+    sa.select(t.node.c.identifier_id, t.node.c.kind, t.node.c.fields, i.party_id, p.kind)
+    .join(t.identifier, i.id == t.node.c.identifier_id)
+    .join(t.party, p.id == i.party_id)
+)
+
+
+def drop_hubs(c: Connection) -> None:
+    """Keys that few enough share, now that others are gone, say something again; of those that nobody has nothing is kept.
+
+    Who else shares such a key was not written down: everybody is looked through, where there are such keys at all.
+    """
+    hubs = set(c.execute(sa.select(t.hub_key.c.key)).scalars())
+    held: dict[int, set[int]] = {}
+    entities: dict[int, set[int]] = {}
+    for ident, kind, fields, party_id, party_kind in c.execute(_NODES) if hubs else ():
+        for key in hubs.intersection(map(linker.hashed, keys_of(linker.record_of(ident, kind, "", fields)))):
+            held.setdefault(key, set()).add(ident)
+            if party_kind in {"person", "organization"}:
+                entities.setdefault(key, set()).add(party_id)
+    free = sorted(key for key in hubs if len(entities.get(key, ())) <= SETTINGS.fan_out)
+    add(c, t.match_key, [{"key": key, "identifier_id": ident} for key in free for ident in sorted(held.get(key, ()))])
+    for part in chunks(free):
+        c.execute(sa.delete(t.hub_key).where(t.hub_key.c.key.in_(part)))
 
 
 _BLURRED = [{"field": "record", "level": "one record listed both", "value": "(erased)"}]

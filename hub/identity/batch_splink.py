@@ -380,7 +380,7 @@ def row(record: Record, model: Model) -> dict[str, Any]:
         local, _, domain = one["email"].rpartition("@")
         found |= {
             "email_local": local, "email_bare": f"{local.translate(_FILLING)}@{domain}",
-            "email_digits": "".join(ch for ch in local if ch.isdigit()) or None,
+            "email_digits": "".join(ch for ch in local if ch.isdigit()),
             "email_free": domain if domain in normal.free_domains() else None,
         }  # fmt: skip
     return found | _frequencies(found, model)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -18,7 +18,7 @@ from hub.identity.derive import derive
 from hub.identity.evidence import JOINING, Evidence, gather
 from hub.identity.graph import HUMAN, Limits, parts
 from hub.identity.index import Rules
-from hub.store import add_ids, among, chunks, micros
+from hub.store import add_ids, among, fetch, micros, tell
 from hub.store import tables as t
 
 i, d = t.identifier.c, t.decision.c
@@ -48,9 +48,11 @@ def note(c: Connection, rows: Sequence[dict[str, Any]], now: datetime, *, is_one
     for r in filled:
         r["reasons"] = json.dumps(r["reasons"], ensure_ascii=False)
     ids = add_ids(c, t.decision, filled)
-    if ids:
-        c.execute(sa.update(t.decision).where(d.id.in_(ids)).values(act=ids[0] if is_one_act else d.id))
+    tell(c, _ACT, [{"decision": ident, "first": ids[0] if is_one_act else ident} for ident in ids])
     return ids
+
+
+_ACT = sa.update(t.decision).where(d.id == sa.bindparam("decision")).values(act=sa.bindparam("first"))
 
 
 def merge(c: Connection, left: int, right: int, rules: Rules, now: datetime, actor: str, why: str = "") -> Change:
@@ -99,7 +101,7 @@ def undo(c: Connection, act: int, rules: Rules, now: datetime, actor: str, why: 
 
     Raises NotPossible where there is no such act, or it was taken back already.
     """
-    rows = c.execute(sa.select(t.decision).where(d.act == act)).all()
+    rows = [_Decided(*row) for row in fetch(c, _OF_ACT, act=act)]
     if not rows:
         raise NotPossible(f"there is no act {act}: see `ihub identity history`")
     if all(r.revoked_at is not None for r in rows) or rows[0].verdict == "none":
@@ -107,7 +109,7 @@ def undo(c: Connection, act: int, rules: Rules, now: datetime, actor: str, why: 
     ends = {e for r in rows for e in (r.left_identifier_id, r.right_identifier_id)}
     a, b = rows[0].left_identifier_id, rows[0].right_identifier_id
     if rows[0].kind == HUMAN:
-        revoke(c, d.act == act, now)
+        tell(c, _TAKE_BACK, [{"taken": act, "now": micros(now)}])
         row = _row(a, b, "none", "undo", actor, why) | {"revokes": act}
         change = _act(c, [row], ends, rules, now)
         _reopen(c, act)
@@ -115,10 +117,30 @@ def undo(c: Connection, act: int, rules: Rules, now: datetime, actor: str, why: 
     if rows[0].verdict != "same":
         raise NotPossible(f"act {act} joined nobody: answer it with `ihub identity review`")
     found = gather(c, ends, rules)
-    if found.held[a].party_id != found.held[b].party_id:
+    if not ends <= found.held.keys() or found.held[a].party_id != found.held[b].party_id:
         raise NotPossible(f"act {act} joins nobody today")
     side = _side(found, a, b, rules)
     return split(c, side, rules, now, actor, why or f"undo of {act}")
+
+
+class _Decided(NamedTuple):
+    left_identifier_id: int
+    right_identifier_id: int
+    kind: str
+    verdict: str
+    revoked_at: int | None
+
+
+_OF_ACT = (
+    sa.select(d.left_identifier_id, d.right_identifier_id, d.kind, d.verdict, d.revoked_at)
+    .where(d.act == sa.bindparam("act"))
+    .order_by(d.id)
+)
+_TAKE_BACK = (
+    sa.update(t.decision)
+    .where(d.act == sa.bindparam("taken"), d.revoked_at.is_(None))
+    .values(revoked_at=sa.bindparam("now"))
+)
 
 
 def _side(found: Evidence, a: int, b: int, rules: Rules) -> list[int]:
@@ -147,41 +169,43 @@ def _act(c: Connection, rows: list[dict[str, Any]], around: set[int], rules: Rul
 
 def close(c: Connection, identifier_ids: Iterable[int], act: int, now: datetime) -> None:
     """Questions that this act answered: a person said that the two are different, or both sides are one party now."""
-    ends = {"values": sorted(set(identifier_ids))}
-    ids = {ident for statement in _ANSWERED for ident in c.execute(statement, ends).scalars()}
-    for part in chunks(sorted(ids)):
-        c.execute(sa.update(t.decision).where(d.id.in_(part)).values(revoked_at=micros(now), revokes=act))
+    asked = {ident: frozenset(of) for ident, *of in fetch(c, _ASKED, values=sorted(set(identifier_ids)))}
+    between = sorted({party for of in asked.values() for party in of if len(of) == 2})
+    said = {frozenset(of) for of in fetch(c, _SAID_APART, values=between)} if between else set()
+    done = sorted(ident for ident, of in asked.items() if len(of) == 1 or of in said)
+    tell(c, _CLOSED, [{"decision": ident, "now": micros(now), "by": act} for ident in done])
 
 
-def _answered(end: Any) -> Any:
-    """Open questions between two parties of which a person said that they are two, or that are one by now."""
-    verdict, left, right, a, b = t.decision.alias(), *(t.identifier.alias() for _ in range(4))
-    across = sa.or_(
-        sa.and_(a.c.party_id == left.c.party_id, b.c.party_id == right.c.party_id),
-        sa.and_(a.c.party_id == right.c.party_id, b.c.party_id == left.c.party_id),
-    )
-    said = (
-        sa.exists()
-        .where(verdict.c.verdict == "different", verdict.c.kind == HUMAN, verdict.c.revoked_at.is_(None), across)
-        .where(a.c.id == verdict.c.left_identifier_id, b.c.id == verdict.c.right_identifier_id)
-        .where(sa.or_(a.c.party_id == left.c.party_id, b.c.party_id == left.c.party_id))
-    )
-    return (
-        sa.select(d.id)
-        .join(left, left.c.id == d.left_identifier_id)
-        .join(right, right.c.id == d.right_identifier_id)
-        .where(among(end), d.verdict == "unsure", d.revoked_at.is_(None))
-        .where(sa.or_(said, left.c.party_id == right.c.party_id))
-    )
-
-
-_ANSWERED = tuple(_answered(end) for end in (d.left_identifier_id, d.right_identifier_id))
+_a, _b = t.identifier.alias(), t.identifier.alias()
+_BETWEEN = (
+    sa.select(d.id, _a.c.party_id, _b.c.party_id)
+    .join(_a, _a.c.id == d.left_identifier_id)
+    .join(_b, _b.c.id == d.right_identifier_id)
+    .where(d.revoked_at.is_(None))
+)
+_ASKED = sa.union_all(*(  # found by either end: SQLite would read all open ones
+    _BETWEEN.where(among(end), d.verdict.concat("") == "unsure") for end in (d.left_identifier_id, d.right_identifier_id)
+))  # fmt: skip
+_SAID_APART = _BETWEEN.with_only_columns(_a.c.party_id, _b.c.party_id).where(
+    among(_a.c.party_id), d.verdict == "different", d.kind == HUMAN
+)
+_CLOSED = (
+    sa.update(t.decision)
+    .where(d.id == sa.bindparam("decision"))
+    .values(revoked_at=sa.bindparam("now"), revokes=sa.bindparam("by"))
+)
 
 
 def _reopen(c: Connection, act: int) -> None:
     """The questions that this act had answered are open again."""
-    answered = sa.update(t.decision).where(d.revokes == act, d.verdict == "unsure")
-    c.execute(answered.values(revoked_at=None, revokes=None))
+    tell(c, _REOPENED, [{"act": act}])
+
+
+_REOPENED = (
+    sa.update(t.decision)
+    .where(d.revokes == sa.bindparam("act"), d.verdict == "unsure")
+    .values(revoked_at=sa.null(), revokes=sa.null())
+)
 
 
 def revoke(c: Connection, which: Any, now: datetime) -> None:
@@ -189,18 +213,28 @@ def revoke(c: Connection, which: Any, now: datetime) -> None:
     c.execute(sa.update(t.decision).where(which, d.revoked_at.is_(None)).values(revoked_at=micros(now)))
 
 
-def anchor(c: Connection, party_id: int) -> Any:
-    """The identifier that stands for a party in decisions: the one it was made for, else its first. (id, kind)"""
-    query = (
-        sa.select(i.id, t.party.c.kind)
-        .join(t.party, t.party.c.id == i.party_id)
-        .where(i.party_id == party_id, i.sharing.in_(sorted(JOINING)))
-        .order_by(sa.func.coalesce(i.home_id != party_id, sa.true()), i.id)
-    )
-    row = c.execute(query.limit(1)).first()
-    if row is None:
+class Anchor(NamedTuple):
+    """id: of the identifier. kind: of its party."""
+
+    id: int
+    kind: str
+
+
+def anchor(c: Connection, party_id: int) -> Anchor:
+    """The identifier that stands for a party in decisions: the one it was made for, else its first."""
+    found = fetch(c, _ANCHOR, party=party_id)
+    if not found:
         raise NotPossible("a shared mailbox, a list or a telephone number is nobody: it joins no one")
-    return row
+    return Anchor(*found[0])
+
+
+_ANCHOR = (
+    sa.select(i.id, t.party.c.kind)
+    .join(t.party, t.party.c.id == i.party_id)
+    .where(i.party_id == sa.bindparam("party"), i.sharing.in_(sorted(JOINING)))
+    .order_by(sa.func.coalesce(i.home_id != i.party_id, sa.true()), i.id)
+    .limit(1)
+)
 
 
 def _row(left: int, right: int, verdict: str, rule: str, actor: str, why: str) -> dict[str, Any]:

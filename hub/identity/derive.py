@@ -7,21 +7,18 @@ value; taking a decision back and deriving again gives what was there before.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub import parties
 from hub.identity import phones
-from hub.identity.evidence import Evidence, Held, gather, subject
+from hub.identity.evidence import Evidence, Held, gather, subject, turning
 from hub.identity.graph import Limits, Parts, Word, parts
-from hub.identity.index import Rules, rehome
+from hub.identity.index import PERSONAL, Rules, rehome
 from hub.identity.refresh import refresh
-from hub.store import add_ids, among, change, micros, short_id
+from hub.store import add_ids, among, change, fetch, micros, short_id, tell
 from hub.store import tables as t
-
-MOST_CLAIMS = 5  # records of other people that may list somebody's address before it is taken for a shared one
 
 
 @dataclass(slots=True)
@@ -41,12 +38,9 @@ def derive(c: Connection, identifier_ids: Iterable[int], rules: Rules, now: date
     """Decide anew for these identifiers and all that evidence ties to them."""
     found = gather(c, identifier_ids, rules)
     made = parts(found.nodes, found.words, Limits(rules.most_addresses, rules.most_records))
-    if crowded := _crowded(found, made):
-        share(c, [found.held[n] for n in crowded], micros(now))
-        out = derive(c, found.held.keys() - crowded, rules, now)
-        out.parties |= {found.held[n].party_id for n in crowded} | set(_parties_of(c, crowded))
-        return out
     out = Derived()
+    if found.turned:
+        out.parties |= _turn(c, found, micros(now))
     homes = _homes(c, found, made, micros(now))
     moved: list[Held] = []
     for group in made.groups:
@@ -75,38 +69,46 @@ def derive(c: Connection, identifier_ids: Iterable[int], rules: Rules, now: date
     return out
 
 
-def _crowded(found: Evidence, made: Parts) -> set[int]:
-    """Addresses that so many records claim, of people who are not one, that they are nobody's."""
-    claims: dict[int, set[int]] = {}
-    for word, _ in made.refused:
-        for n in (word.left, word.right):
-            if found.held[n].node.scheme == "email" and word.record:
-                claims.setdefault(n, set()).add(word.record)
-    return {n for n, records in claims.items() if len(records) > MOST_CLAIMS}
+def _turn(c: Connection, found: Evidence, now: int) -> set[int]:
+    """What turned out to be many people's is a mailbox of its own from now on, and what no longer is, somebody's.
+
+    Returns the parties that lose or win an address by it. Records are compared by it, or no longer are.
+    """
+    from hub.identity import linker  # which derives, too
+
+    shared = [h for h in found.turned if h.node.id in found.shared]
+    freed = [h for h in found.turned if h.node.id in found.held]
+    former = sorted({h.party_id for h in shared})
+    parties.stay(c, former)
+    for h in shared:
+        home = phones.mailbox(c, "email", h.match, now)
+        tell(c, _TURNED, [{"ident": h.node.id, "class": phones.SHARED, "party": home, "home": home}])
+        h.party_id = home
+    tell(c, _TURNED, [
+        {"ident": h.node.id, "class": PERSONAL, "party": h.party_id, "home": None} for h in freed
+    ])  # fmt: skip
+    for end in _UNASKED if shared else ():
+        tell(c, end, [{"values": [h.node.id for h in shared], "now": now}])
+    rehome(c, former)
+    for home, n in fetch(c, _AT_HOME, values=former):
+        if n in found.held:
+            found.held[n].home_id = home
+    linker.restate(c, turning(found))
+    return {*former, *(h.party_id for h in found.turned)}
 
 
-def share(c: Connection, crowded: list[Held], now: int) -> None:
-    """Addresses that turned out to be many people's are mailboxes of their own, and tie nobody to anybody from now on."""
-    d, i = t.decision.c, t.identifier.c
-    rows = [
-        {
-            "public_id": short_id("p", "mailbox", h.node.scheme, h.node.value), "kind": "mailbox", "created_at": now,
-            "changed_at": now,
-        }
-        for h in crowded
-    ]  # fmt: skip
-    for h, party_id in zip(crowded, add_ids(c, t.party, rows), strict=True):
-        values = {"sharing": phones.SHARED, "party_id": party_id, "home_id": party_id}
-        c.execute(sa.update(t.identifier).where(i.id == h.node.id).values(**values))
-    ids = [h.node.id for h in crowded]
-    asked = sa.or_(d.left_identifier_id.in_(ids), d.right_identifier_id.in_(ids))
-    c.execute(sa.update(t.decision).where(asked, d.verdict == "unsure", d.revoked_at.is_(None)).values(revoked_at=now))
-    rehome(c, [h.party_id for h in crowded])
-
-
-def _parties_of(c: Connection, identifier_ids: Iterable[int]) -> Iterable[int]:
-    where = among(t.identifier.c.id)
-    return c.execute(sa.select(t.identifier.c.party_id).where(where), {"values": sorted(identifier_ids)}).scalars()
+_TURNED = (
+    sa.update(t.identifier)
+    .where(t.identifier.c.id == sa.bindparam("ident"))
+    .values(sharing=sa.bindparam("class"), party_id=sa.bindparam("party"), home_id=sa.bindparam("home"))
+)
+_AT_HOME = sa.select(t.identifier.c.home_id, t.identifier.c.id).where(among(t.identifier.c.home_id))
+_UNASKED = tuple(
+    sa.update(t.decision)
+    .where(among(end), t.decision.c.verdict == "unsure", t.decision.c.revoked_at.is_(None))
+    .values(revoked_at=sa.bindparam("now"))
+    for end in (t.decision.c.left_identifier_id, t.decision.c.right_identifier_id)
+)
 
 
 def _homes(c: Connection, found: Evidence, made: Parts, now: int) -> dict[int, int]:
@@ -127,23 +129,31 @@ def _homes(c: Connection, found: Evidence, made: Parts, now: int) -> dict[int, i
 
 
 def make(c: Connection, alone: list[Held], now: int) -> list[int]:
-    """Parties of their own for identifiers that never had one."""
+    """Parties of their own for identifiers that never had one, or whose was given up."""
     if not alone:
         return []
     public = [  # another spelling's party may have taken the first
-        [short_id("p", h.kind, h.node.scheme, h.node.value, *more) for more in ((), ("alone",))] for h in alone
+        [short_id("p", h.kind, h.node.scheme, h.node.value, *more) for more in ((), ("alone",), ("alone", str(now)))]
+        for h in alone
     ]
-    taken = set(c.execute(_TAKEN, {"values": sorted({x for two in public for x in two})}).scalars())
+    taken = {name: (n, used) for n, name, used in fetch(c, _TAKEN, values=sorted({x for of in public for x in of}))}
+    named = [next(x for x in of if x not in taken or not taken[x][1]) for of in public]
     rows = [
-        {"public_id": next(x for x in two if x not in taken), "kind": h.kind, "created_at": now, "changed_at": now}
-        for h, two in zip(alone, public, strict=True)
-    ]
-    ids = add_ids(c, t.party, rows)
+        {"public_id": name, "kind": h.kind, "created_at": now, "changed_at": now}
+        for h, name in zip(alone, named, strict=True) if name not in taken
+    ]  # fmt: skip
+    new = iter(add_ids(c, t.party, rows))
+    ids = [taken[name][0] if name in taken else next(new) for name in named]
     change(c, t.identifier, [{"id": h.node.id, "home_id": p} for h, p in zip(alone, ids, strict=True)])
     return ids
 
 
-_TAKEN = sa.select(t.party.c.public_id).where(among(t.party.c.public_id))
+_TAKEN = sa.select(
+    t.party.c.id, t.party.c.public_id,
+    sa.or_(
+        sa.exists().where(t.identifier.c.party_id == t.party.c.id), sa.exists().where(t.identifier.c.home_id == t.party.c.id)
+    ),
+).where(among(t.party.c.public_id))  # fmt: skip
 
 
 def _open(made: Parts, party_of: dict[int, int]) -> list[tuple[Word, str]]:
@@ -171,20 +181,18 @@ _OF_RECORD = (
 
 def _follow(c: Connection, found: Evidence, moved: set[int], out: Derived) -> None:
     """What records say goes with the identifier that stands for them, and what was chosen for a home with that home."""
-    told = {"values": sorted(found.listed)}
     gone: list[dict[str, int]] = []
-    for rid, was in c.execute(_OF_RECORD, told).all() if found.listed else ():
+    for rid, was in fetch(c, _OF_RECORD, values=sorted(found.listed)) if found.listed else ():
         who = subject(found, found.listed[rid])
         home = out.party_of[who] if who is not None else was
         if home != was:
             out.parties |= {was, home}
             gone.append({"record": rid, "home": home})
-    if gone:
-        c.execute(_SHOWN_OF, gone)
-        c.execute(_SAID_OF, gone)
+    tell(c, _SHOWN_OF, gone)
+    tell(c, _SAID_OF, gone)
     homes = {home: out.party_of[n] for n in moved if (home := found.held[n].home_id) is not None}
-    if homes and c.execute(_ANY_CHOICE).first() is not None:
-        c.execute(_CHOSEN_FOR, [{"was": home, "home": party_id} for home, party_id in homes.items()])
+    if homes and fetch(c, _ANY_CHOICE):
+        tell(c, _CHOSEN_FOR, [{"was": home, "home": party_id} for home, party_id in homes.items()])
 
 
 _SHOWN_OF, _SAID_OF = (
@@ -202,7 +210,7 @@ def join_whole(c: Connection, joins: dict[int, int], out: Derived, rules: Rules,
     final = {loser: _last(joins, winner) for loser, winner in joins.items()}
     rows = [{"loser": loser, "winner": winner} for loser, winner in final.items()]
     for table in (t.identifier, t.observation, t.statement, t.choice):
-        c.execute(_WHOLE[table.name], rows)
+        tell(c, _WHOLE[table.name], rows)
     out.merged |= final
     out.parties |= {*final, *final.values()}
     touched = {*final, *final.values()}
@@ -226,13 +234,15 @@ _HOLDERS = sa.select(t.identifier.c.home_id, t.identifier.c.party_id).where(amon
 
 
 def _merged(c: Connection, out: Derived) -> None:
-    for home, party_id in c.execute(_HOLDERS, {"values": sorted(out.parties)}):
+    for home, party_id in fetch(c, _HOLDERS, values=sorted(out.parties)):
         if home != party_id and home in out.parties:
             out.merged[home] = party_id
 
 
 def current(c: Connection, party_id: int) -> int:
     """The party that stands for this one today: itself, unless it was joined into another."""
-    where = (t.identifier.c.home_id == party_id,)
-    found: Any = c.execute(sa.select(t.identifier.c.party_id).where(*where)).scalar()
-    return int(found) if found is not None else party_id
+    found = fetch(c, _STANDS, home=party_id)
+    return int(found[0][0]) if found and found[0][0] is not None else party_id
+
+
+_STANDS = sa.select(t.identifier.c.party_id).where(t.identifier.c.home_id == sa.bindparam("home"))

@@ -176,7 +176,7 @@ class _Work:
         mine, theirs = self.nodes[word.left].called, self.nodes[word.right].called
         if word.kind == RULE and mine and theirs and conflict(set(mine), set(theirs)):
             return OTHER_NAMES
-        if a.names and b.names and conflict(a.names, b.names):
+        if a.names and b.names and (most_conflict if word.kind == MODEL else conflict)(a.names, b.names):
             return OTHER_NAMES
         if word.rule == ONCE_LISTED and a.records and b.records:
             return NOW_ANOTHERS
@@ -200,6 +200,11 @@ class _Work:
 def conflict(mine: set[str], theirs: set[str]) -> bool:
     """Whether a name of the one cannot be a name of whoever has one of the other's."""
     return any(_differ(x, y) for x in mine for y in theirs)
+
+
+def most_conflict(mine: set[str], theirs: set[str]) -> bool:
+    """Whether half of their names or more cannot be one's: of what was weighed, one slip in a name is no other person."""
+    return 2 * sum(_differ(x, y) for x in mine for y in theirs) >= len(mine) * len(theirs) > 0
 
 
 def _differ(x: str, y: str) -> bool:

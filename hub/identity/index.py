@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,8 +11,9 @@ from sqlalchemy.engine import Connection
 
 from hub.api import Identifier
 from hub.identity import normal, phones
-from hub.own import Own, is_list, is_no_reply
-from hub.store import add_ids, among, change, fetch, micros, short_id
+from hub.identity.normalisers import Normalisers, installed
+from hub.own import Own, is_list
+from hub.store import add_ids, among, change, fetch, micros, pairs_among, short_id
 from hub.store.tables import identifier, observation, party
 
 PERSONAL = "personal"
@@ -32,15 +34,39 @@ class Rules:
     free_domains: frozenset[str] = field(default_factory=normal.free_domains)
     role_localparts: frozenset[str] = field(default_factory=normal.role_localparts)
     strip_plus: bool = True
+    plus_counts_at: frozenset[str] = frozenset()  # domains where ana+news@ is another mailbox than ana@ all the same
     gmail_dots: bool = True
     default_region: str = ""  # of telephone numbers that do not say their country: two letters, "" for none
     address_ids: frozenset[str] = frozenset()  # schemes of tools' ids of which one entity may have several
     most_addresses: int = 10  # of one party; what evidence would add above is asked
     most_records: int = 100
+    registry: Normalisers | None = None  # None: that of all installed packages
+
+    @cached_property
+    def normalisers(self) -> Normalisers:
+        """What everything is compared by, under these settings."""
+        return _configured(
+            self.registry or installed(), self.strip_plus, self.gmail_dots, self.plus_counts_at, self.role_localparts,
+            self.free_domains,
+        )  # fmt: skip
+
+    def match(self, scheme: str, value: str) -> str:
+        """What an identifier is found by, and is one with; what no normaliser makes anything of is found as written."""
+        if scheme == "email":
+            return self.normalisers(scheme, value).value or value
+        if scheme == "phone":
+            return self.normalisers(scheme, value, self.default_region).value or phones.match(value)[0][:512]
+        return value
 
     def names_one(self, scheme: str) -> bool:
         """Whether two ids of this scheme are two entities, unless their tool or a person says otherwise."""
         return ":" in scheme and scheme not in self.address_ids
+
+
+@lru_cache(maxsize=8)
+def _configured(by: Normalisers, *settings: Any) -> Normalisers:
+    """One for all pages, with what it remembers."""
+    return by.configured(*settings)
 
 
 @dataclass(slots=True, eq=False)
@@ -90,17 +116,17 @@ _ROWS = (
         party.c.owner_identifier_id,
     )
     .join(party, party.c.id == identifier.c.party_id)
-    .where(identifier.c.scheme == sa.bindparam("scheme"))
     .order_by(identifier.c.id)
 )  # fmt: skip
-_STORED = _ROWS.where(among(identifier.c.match_value))
+_STORED = _ROWS.where(pairs_among(identifier.c.scheme, identifier.c.match_value))
 _CONTESTED = (
     sa.select(identifier.c.value)
     .join(observation, observation.c.identifier_id == identifier.c.id)
     .where(identifier.c.scheme == "domain", among(identifier.c.value), observation.c.party_id != identifier.c.party_id)
     .distinct()
 )
-_STORED_AS_WRITTEN = _ROWS.where(among(identifier.c.value))
+_NAMED = sa.select(party.c.id).where(party.c.public_id == sa.bindparam("name"))
+_STORED_AS_WRITTEN = _ROWS.where(pairs_among(identifier.c.scheme, identifier.c.value))
 
 
 class Index:
@@ -118,6 +144,7 @@ class Index:
         self._new_parties: list[PartyRow] = []
         self._new_rows: list[IdentifierRow] = []
         self.split: list[PartyRow] = []
+        self.unsettled: list[PartyRow] = []  # other settings match or judge an address of these otherwise now
 
     def key(self, given: Identifier) -> Key:
         """The normalised (scheme, value) under which an identifier is one row."""
@@ -128,33 +155,33 @@ class Index:
             value = phones.written(value)
         elif scheme == "domain":
             value = value.strip().lower().removeprefix("www.")
+            value = normal.host(value) or value
         return scheme, value[:512]
 
     def load(self, keys: Iterable[Key]) -> None:
         """Read these identifiers, those that match them, and their parties."""
-        wanted: dict[str, set[str]] = {}
-        for scheme, value in keys:
-            if (scheme, value) not in self._rows:
-                wanted.setdefault(scheme, set()).add(value)
-        for scheme, values in wanted.items():
-            self._read(_STORED, scheme, {self._match(scheme, v) for v in values})
-            if scheme == "domain" and (known := {v for v in values if (scheme, v) in self._rows}):
-                self._contest(known)
-            if scheme == "phone" and (unread := {v for v in values if (scheme, v) not in self._rows}):
-                self._read(_STORED_AS_WRITTEN, scheme, unread)  # its key may be of another region's time
+        wanted = {key for key in keys if key not in self._rows}
+        self._read(_STORED, {(scheme, self._match(scheme, value)) for scheme, value in wanted})
+        self._contest({v for s, v in wanted if s == "domain" and (s, v) in self._rows})
+        # A key may be of another region's time, or of other settings'.
+        self._read(_STORED_AS_WRITTEN, {k for k in wanted if k[0] in {"phone", "email"} and k not in self._rows})
 
     def _contest(self, domains: set[str]) -> None:
-        for (value,) in fetch(self._c, _CONTESTED, values=sorted(domains)):
+        for (value,) in fetch(self._c, _CONTESTED, values=sorted(domains)) if domains else ():
             self._rows["domain", value].is_contested = True
 
-    def _read(self, statement: sa.Select[Any], scheme: str, values: set[str]) -> None:
-        for row in fetch(self._c, statement, scheme=scheme, values=sorted(values)):
+    def _read(self, statement: sa.Select[Any], pairs: set[Key]) -> None:
+        for row in fetch(self._c, statement, values=sorted(pairs)) if pairs else ():
             ident_id, scheme, value, match, sharing, home_id, party_id, public, kind, name, rank, org_id, owner_id = row
             who = self._parties.get(party_id)
             if who is None:
                 who = PartyRow(party_id, public, kind, name, rank, None, org_id, owner_id)
                 self._parties[party_id] = who
-            self._remember(IdentifierRow(ident_id, scheme, value, match, sharing, who, home_id=home_id))
+            row = IdentifierRow(ident_id, scheme, value, match, sharing, who, home_id=home_id)
+            if scheme == "email" and sharing == PERSONAL and match != (today := self._match(scheme, value)):
+                row.match, row.is_changed = today, True
+                self.unsettled.append(who)
+            self._remember(row)
 
     def _remember(self, row: IdentifierRow) -> None:
         self._rows.setdefault((row.scheme, row.value), row)
@@ -162,11 +189,7 @@ class Index:
             self._by_match.setdefault((row.scheme, row.match), row)
 
     def _match(self, scheme: str, value: str) -> str:
-        if scheme == "email":
-            return normal.email_match(value, strip_plus=self._rules.strip_plus, gmail_dots=self._rules.gmail_dots)
-        if scheme == "phone":
-            return phones.match(value, self._rules.default_region)[0][:512]
-        return value
+        return self._rules.match(scheme, value)
 
     def sharing(self, scheme: str, value: str) -> str:
         """How many people may stand behind an identifier: only `personal` ones are ever merge keys."""
@@ -180,26 +203,25 @@ class Index:
         if scheme == "domain":
             return "domain" if self._is_a_companys(value) else "free_domain"
         if scheme == "phone":
-            return phones.KNOWN if phones.match(value, self._rules.default_region)[1] else phones.AMBIGUOUS
+            return phones.KNOWN if self._match(scheme, value).startswith("+") else phones.AMBIGUOUS
         if scheme != "email":
             return "id"
         if value in self._lists or is_list(value):
             return "list"
-        before, _, host = value.rpartition("@")
-        if not before or not (host.startswith("[") or normal.host(host)) or is_no_reply(value):
+        found, side = self._rules.normalisers(scheme, value), self._rules.own.side(value)
+        if not found.value or found.sharing == "no_reply":
             return "no_reply"  # nobody's, or no address at all
-        local = value.partition("@")[0].partition("+")[0]
-        side = self._rules.own.side(value)
-        if local in self._rules.role_localparts:
+        if found.sharing in {"shared", "public_handle"}:
+            return phones.SHARED
+        if found.sharing == "role":
             return "own_role" if side == "own" else "role"
         return "own" if side == "own" else PERSONAL
 
     def _is_a_companys(self, domain: str) -> bool:
         """False for domains that many companies name as theirs: where mail or pages are free, and our own."""
         return not (
-            domain in self._rules.free_domains
+            self._rules.normalisers("domain", domain).sharing not in {"", "personal"}
             or normal.is_among(domain, PAGE_HOSTS)
-            or normal.is_among(domain, normal.disposable_domains())
             or self._rules.own.has_domain(domain)
         )
 
@@ -247,25 +269,41 @@ class Index:
             return self.attach(key, match.party)
         return self.attach(key, self._party_for(key))
 
+    def judge(self, keys: Iterable[Key]) -> None:
+        """Addresses that records list: whose each is, by today's configuration."""
+        for row in [row for key in sorted(keys) if key[0] == "email" and (row := self._rows.get(key)) is not None]:
+            self._reclassify(row)
+
     def _reclassify(self, row: IdentifierRow) -> None:
-        """An address may turn out to be a mailing list's, and ours or no longer ours when the configuration changes."""
-        now = self.sharing(row.scheme, row.value)
-        if now == row.sharing or row.sharing == "list" or (now != "list" and "own" not in (now + row.sharing)):
+        """An address may turn out to be a mailing list's; ours, a desk's or no longer when the configuration changes."""
+        now, was = self.sharing(row.scheme, row.value), row.sharing
+        if now == was or was == "list" or (was == phones.SHARED and now != "list" and "own" not in now):
             return
         self.split.append(row.party)
         self._by_match = {k: r for k, r in self._by_match.items() if r is not row}
         row.sharing, row.is_changed = now, row.id is not None
-        if now == "list" and row.party.kind != "mailbox":
-            row.party = self.new_party("mailbox", (row.scheme, row.value))  # nobody's, whoever it was taken for
+        if "list" not in (now, was) and PERSONAL in (now, was) and "own" not in now + was:
+            self.unsettled.append(row.party)  # what it tied together, or is to
+        if now in {"list", "role", "no_reply"} and row.party.kind != "mailbox":
+            row.party = self._mailbox(row)  # nobody's, whoever it was taken for
             row.is_home, row.party.is_homeless = True, False
-            return
-        if row.party.kind != "mailbox":
+            self.split.append(row.party)
+            if now != "role":
+                return
+        if row.party.kind != "mailbox" or (was in {"role", "own_role", "no_reply"} and now in {PERSONAL, "own"}):
             row.party.kind = "own" if now == "own" else "person"
         row.party.organization, row.party.organization_id = None, None
         if now in {PERSONAL, "role"}:
             self.load(self.domains_of([(row.scheme, row.value)]))
             row.party.organization = self.organization(row.value.rpartition("@")[2])
         row.party.is_changed = row.party.id is not None
+
+    def _mailbox(self, row: IdentifierRow) -> PartyRow:
+        """A new one; under another name where the address was a mailbox's before, and is somebody's party's name since."""
+        seed: tuple[str, ...] = (row.scheme, row.value)
+        while fetch(self._c, _NAMED, name=short_id("p", "mailbox", *seed)):
+            seed += ("again",)
+        return self.new_party("mailbox", seed)
 
     def _match_anew(self, row: IdentifierRow) -> None:
         """A number may turn out to be another one's spelling when the default region changes."""
@@ -296,7 +334,7 @@ class Index:
 
     def organization(self, host: str) -> PartyRow | None:
         """The organization behind a mail domain; None for free-mail, own and unregistrable domains."""
-        domain = normal.registrable_domain(host)
+        domain = self._rules.normalisers("domain", host).value
         if not domain or not self._is_a_companys(domain) or not self._is_a_companys(host):
             return None
         exact = self._rows.get(("domain", host))  # a company may be known by a part of another one's domain
@@ -306,7 +344,7 @@ class Index:
     def domains_of(self, keys: Iterable[Key]) -> list[Key]:
         """The domain identifiers that `ensure` may need for these addresses."""
         hosts = {v.rpartition("@")[2] for s, v in keys if s == "email"}
-        return [("domain", d) for d in hosts | {normal.registrable_domain(h) for h in hosts} if d]
+        return [("domain", d) for d in hosts | {self._rules.normalisers("domain", h).value for h in hosts} if d]
 
     def changed(self, who: PartyRow) -> None:
         who.is_changed = True

@@ -5,18 +5,20 @@ waterfall. A page asks the database a fixed number of times, however many record
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.identity.crowds import restated
 from hub.identity.decisions import note
 from hub.identity.derive import Derived, derive, join_whole
-from hub.identity.graph import COMPANY, MODEL, OTHER_NAMES, conflict
+from hub.identity.graph import COMPANY, MODEL, OTHER_NAMES, most_conflict
 from hub.identity.index import Rules
 from hub.identity.match import keys
 from hub.identity.match.online import LINK, NEW, REVIEW, Decision, decide
@@ -94,9 +96,12 @@ class Said:
         return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
+_FIELDS = msgspec.json.Decoder(dict[str, tuple[str, ...]])
+
+
 def record_of(identifier_id: int, kind: str, holder: str, fields: str) -> Record:
     """A stored node as it is compared."""
-    told = {name: tuple(values) for name, values in json.loads(fields).items()}
+    told = _FIELDS.decode(fields)
     mailboxes = told.pop(MAILBOXES, ())
     return Record(str(identifier_id), kind, holder, told, mailboxes)
 
@@ -167,6 +172,19 @@ def relist(c: Connection, identifier_ids: Iterable[int]) -> None:
     records = [record_of(r.identifier_id, r.kind, "", r.fields) for r in rows]
     add(c, t.match_key, [{"key": hashed(k), "identifier_id": int(r.id)} for r in records for k in keys.of(r)])
     count(c, records)
+
+
+def restate(c: Connection, turned: Mapping[int, tuple[Collection[str], Collection[str]]]) -> None:
+    """Compare these without the first addresses, which are many people's now, and with the second, which no longer are."""
+    rows = _stored(c, turned)
+    forget(c, [r.identifier_id for r in rows])
+    again = []
+    for r in rows:
+        was = record_of(r.identifier_id, r.kind, "", r.fields)
+        fields, mailboxes = restated(was.fields, was.mailboxes, *turned[r.identifier_id])
+        again.append({**r._asdict(), "fields": Said(r.identifier_id, r.kind, fields, mailboxes).text})
+    put(c, t.node, again)
+    relist(c, [r.identifier_id for r in rows])
 
 
 def _unkey(c: Connection, pairs: Iterable[tuple[int, int]]) -> None:
@@ -303,11 +321,13 @@ class _Page:
             found = decide(record, model, self, apart, mine=self.profile(str(party_id)), own=str(party_id))
             for key in self.keys[ident]:
                 self.entity_of_key.setdefault(key, set()).add(party_id)
-            if found.verdict == NEW or int(found.entity) in asked:
+            if found.verdict == NEW:
                 continue
             other = int(found.entity)
-            if found.verdict == LINK and conflict(self._called(party_id), self._called(other)):
+            if found.verdict == LINK and most_conflict(self._called(party_id), self._called(other)):
                 found = replace(found, verdict=REVIEW, why=OTHER_NAMES, also=())
+            if found.verdict == REVIEW and other in asked:
+                continue  # what is sure by now was asked when less was known: it is joined
             self._note(ident, other, found)
             if found.verdict != LINK:
                 continue

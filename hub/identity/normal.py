@@ -1,17 +1,15 @@
 """Match keys: how two spellings of one identifier are recognised; the spelling as given is kept for sending."""
 
-import re
-import unicodedata
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
+
+from hub.own import host as host  # known here by that name, too
 
 if TYPE_CHECKING:
     from tldextract import TLDExtract
 
 _GMAIL = frozenset({"gmail.com", "googlemail.com"})
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-_DOTS = str.maketrans("。．｡", "...")  # what stands for the dot in other scripts
 
 
 @lru_cache(maxsize=1)
@@ -54,38 +52,21 @@ def email_match(
 ) -> str:
     """The match key of a normalised address: +tag dropped, dots ignored at gmail.com, googlemail = gmail.
 
-    plus_counts_at: domains where ana+news@ is another mailbox than ana@, whatever `strip_plus` says.
+    plus_counts_at: domains, each with everything below it, where ana+news@ is another mailbox than ana@, whatever
+    `strip_plus` says.
     """
     local, at, domain = address.rpartition("@")
     if not at:
         return address
     if not domain.isascii() or domain.endswith("."):
         domain = host(domain) or domain
-    if strip_plus and "+" in local[1:] and domain not in plus_counts_at:
+    if strip_plus and "+" in local[1:] and not is_among(domain, plus_counts_at):
         local = local[0] + local[1:].partition("+")[0]
     if domain in _GMAIL:
         domain = "gmail.com"
         if gmail_dots:
             local = local.replace(".", "") or local
     return f"{local}@{domain}"
-
-
-@lru_cache(maxsize=20_000)
-def host(name: str) -> str:
-    """A host name as DNS knows it: lower case, ASCII ("xn--"), without the dot at its end; "" for what can be none."""
-    if len(name) > 1000:
-        return ""
-    plain = unicodedata.normalize("NFKC", name.strip().translate(_DOTS)).lower()
-    try:
-        labels = [_label(label) for label in plain.removesuffix(".").split(".")]
-    except UnicodeError:
-        return ""
-    found = ".".join(labels)
-    return found if len(found) <= 253 and all(map(_LABEL.fullmatch, labels)) else ""
-
-
-def _label(label: str) -> str:
-    return label if label.isascii() else "xn--" + unicodedata.normalize("NFC", label).encode("punycode").decode("ascii")
 
 
 def written_out(label: str) -> str:

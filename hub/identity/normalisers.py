@@ -111,14 +111,18 @@ def installed() -> Normalisers:
     return Normalisers(load_normalisers())
 
 
-def is_merge_key(found: Normalised) -> bool:
-    """Whether this value alone may make two records one: never what many share, what anybody may name, or what is thrown away."""
-    return bool(found.value) and found.sharing == "personal"
-
-
 _LOCAL = re.compile(r"[^\s<>]{1,64}")
 _DOMAIN = re.compile(r"[^\s<>@]{1,255}")
 _LITERAL = re.compile(r"\[[0-9a-f.:]+\]")
+
+
+@lru_cache(maxsize=20_000)
+def _server(domain: str) -> tuple[str, bool, bool]:
+    """(host of an address, as it is if it can be none; whether mail can go there; whether it gives addresses to throw away)."""
+    if not _DOMAIN.fullmatch(domain):
+        return "", False, False
+    host = domain if _LITERAL.fullmatch(domain) else normal.host(domain)
+    return host or domain, "." in host or ":" in host, normal.is_among(host, normal.disposable_domains())
 
 
 def email(
@@ -135,18 +139,17 @@ def email(
         if text.endswith(">"):
             text = text[text.rfind("<") + 1 : -1]
         local, _, domain = normal.email(text).removeprefix("mailto:").rpartition("@")
-        if not (_LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)):
+        host, is_reached, is_thrown_away = _server(domain)
+        if not (host and _LOCAL.fullmatch(local)):
             return NOTHING
-        host = domain if _LITERAL.fullmatch(domain) else normal.host(domain)
-        address = f"{local}@{host or domain}"
+        address = f"{local}@{host}"
         key = normal.email_match(address, strip_plus=strip_plus, gmail_dots=gmail_dots, plus_counts_at=plus_counts_at)
         if is_no_reply(address):
             return Normalised(address, "no_reply")
         if local.partition("+")[0] in roles:
             return Normalised(key, "role")
-        if not ("." in host or ":" in host) or ("@" in local and not local.startswith('"')):
-            return Normalised(key)  # no mail can go there: it may be a slip of one that it can, and is nobody's key
-        is_thrown_away = normal.is_among(host, normal.disposable_domains())
+        if not is_reached or ("@" in local and not local.startswith('"')):
+            return Normalised(key)  # no mail can go there; it may be a slip of one that it can
         return Normalised(key, "disposable" if is_thrown_away else "personal")
 
     return normalise

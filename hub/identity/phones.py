@@ -103,7 +103,7 @@ _HELD = sa.select(t.identifier.c.match_value, t.identifier.c.id, t.identifier.c.
 _THEIRS = (
     sa.select(t.identifier.c.match_value, t.identifier.c.id, t.observation.c.record_id)
     .join(t.observation, t.observation.c.identifier_id == t.identifier.c.id)
-    .where(t.identifier.c.scheme == "phone")
+    .where(t.identifier.c.scheme.concat("") == "phone")  # found by who lists it: SQLite would read all numbers
 )
 _OF_RECORDS = _THEIRS.where(among(t.observation.c.record_id))
 _OF_PARTIES = _THEIRS.where(among(t.observation.c.party_id))
@@ -153,7 +153,7 @@ def settle(c: Connection, keys: Iterable[str], now: int) -> set[int]:
     for key, parties in sorted(listed.items()):
         people = [p for p, kind in parties.items() if kind != "organization"] or list(parties)
         is_shared = len(people) > 1 or sum(ch.isdigit() for ch in key) < 3  # "n/a" is nobody's
-        home = _mailbox(c, key, now) if is_shared else people[0]
+        home = mailbox(c, "phone", key, now) if is_shared else people[0]
         sharing = SHARED if is_shared else KNOWN if key.startswith("+") else AMBIGUOUS
         stray = [ident for ident, was, party_id in held[key] if (was, party_id) != (sharing, home)]
         former = {party_id for _, _, party_id in held[key]} - {home}
@@ -164,8 +164,8 @@ def settle(c: Connection, keys: Iterable[str], now: int) -> set[int]:
     return moved
 
 
-def _mailbox(c: Connection, key: str, now: int) -> int:
-    """The party of a number that several list; it is nobody's contact."""
-    public_id = short_id("p", "mailbox", "phone", key)
+def mailbox(c: Connection, scheme: str, key: str, now: int) -> int:
+    """The party of a number or an address that several list; it is nobody's contact."""
+    public_id = short_id("p", "mailbox", scheme, key)
     add(c, t.party, [{"public_id": public_id, "kind": "mailbox", "created_at": now, "changed_at": now}])
     return int(fetch(c, _NAMED, name=public_id)[0][0])

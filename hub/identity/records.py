@@ -20,7 +20,7 @@ from hub.identity.index import NAME_FROM_RECORD, IdentifierRow, Index, Key, Part
 from hub.identity.normal import registrable_domain
 from hub.identity.questions import ask
 from hub.identity.refresh import refresh
-from hub.identity.resolve import Moved, known, org_id, tool_says
+from hub.identity.resolve import Moved, known, org_id, tool_says, unsettled
 from hub.identity.said import name_keys, of_record
 from hub.identity.told import HUB_KEY, bring_home, keep
 from hub.store import among, fetch, micros, tell
@@ -56,9 +56,9 @@ class _Records:
         self.c, self.records, self.rules, self.now = c, records, rules, now
         self.index = index = Index(c, rules, frozenset(), now)
         self.keys = {rid: _keys(index, entity) for rid, entity in records}
-        index.load(k for ks in self.keys.values() for k in ks)
-        index.load(index.domains_of(k for ks in self.keys.values() for k in ks))
-        index.load([index.key(i) for _, e in records for i in _references(e)])
+        told = {k for ks in self.keys.values() for k in ks}
+        index.load({*told, *index.domains_of(told), *(index.key(i) for _, e in records for i in _references(e))})
+        index.judge(told)
         self.ours = self._by_public_id([v for ks in self.keys.values() for s, v in ks if s == HUB_KEY])
         self.newly = {
             k for rid, e in records if isinstance(e, Organization) for k in self.keys[rid] if index.find(k) is None
@@ -80,7 +80,7 @@ class _Records:
         self.index.flush()
         self.moved += [Moved(p.id, p.id) for p in self.index.split if p.id]
         numbers, left, dropped = keep(self.c, self.index, self.records, self.keys, party_of, now)
-        self.left |= dropped
+        self.left |= dropped | unsettled(self.c, self.index, self.rules, self.now)
         if left:
             self.moved += [Moved(p, p) for p in sorted(left | refresh(self.c, left, self.rules, self.now))]
         settled = phones.settle(self.c, numbers, now) if numbers else set()
@@ -151,7 +151,7 @@ class _Records:
             elif key[0] == "phone" and index.find(key) is not None:
                 index.ensure(key)  # whose it is now is settled when all records are in
             elif key[0] != HUB_KEY:
-                self._attach(key, who, name_keys(entity))
+                self._attach(key, who, name_keys(entity, self.rules.normalisers))
         who.rename(entity.name, NAME_FROM_RECORD)
         self._relations(entity, who)
         if who.id is not None and before != (who.kind, org_id(who), who.organization):
@@ -205,7 +205,7 @@ class _Records:
         if not others or not rows:
             return False
         tools = {s for s, _ in keys if self.rules.names_one(s)}
-        mine = name_keys(entity)
+        mine = name_keys(entity, self.rules.normalisers)
         names = {n for found in others.values() for n in found}
         return any(s in tools for s, _ in others) or bool(mine and names and conflict(set(mine), names))
 
@@ -301,7 +301,7 @@ _KEYS = (
 )
 _HELD = (
     sa.select(t.identifier.c.party_id, sa.func.count())
-    .where(among(t.identifier.c.party_id), t.identifier.c.scheme == "email")
+    .where(among(t.identifier.c.party_id), t.identifier.c.scheme.concat("") == "email")  # by the party
     .group_by(t.identifier.c.party_id)
 )
 _IDS = (

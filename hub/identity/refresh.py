@@ -2,16 +2,16 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.identity.index import NAME_FROM_MAIL, NAME_FROM_RECORD, Index, PartyRow, Rules
-from hub.store import among, change, fetch, micros
+from hub.store import among, change, fetch, micros, pairs_among
 from hub.store import tables as t
 
-BELONGS_TO = "organization"  # the field under which a person's record names its company
+BELONGS_TO = "organization"  # the field under which a record names the company that it belongs to
 
 i, p, s = t.identifier.c, t.party.c, t.statement.c
 _PARTIES = sa.select(
@@ -19,32 +19,26 @@ _PARTIES = sa.select(
 ).where(among(p.id))  # fmt: skip
 _MEMBERS = sa.select(p.id).where(among(p.organization_id))
 _HELD = (
-    sa.select(i.party_id, i.sharing, t.node.c.is_own, t.node.c.owner_identifier_id, t.node.c.said_at)
+    sa.select(i.party_id, i.scheme, i.value, i.sharing, t.node.c.is_own, t.node.c.owner_identifier_id, t.node.c.said_at)
     .outerjoin(t.node, t.node.c.identifier_id == i.id)
     .where(among(i.party_id))
     .order_by(i.id)
 )
-_RECORDS_SAY = sa.select(s.party_id, s.value).where(among(s.party_id), s.field == "name")
+_RECORDS_SAY = (
+    sa.select(s.party_id, s.field, s.value)
+    .where(among(s.party_id), s.field.in_(("name", BELONGS_TO)))
+    .order_by(s.observed_at, s.value)
+)
 _MAILS_SAY = (
     sa.select(i.party_id, t.participation.c.name)
     .join(t.identifier, i.id == t.participation.c.identifier_id)
     .where(among(i.party_id), i.sharing.in_(("personal", "own")), t.participation.c.name != "")
     .distinct()
 )
-_BELONG = (
-    sa.select(s.party_id, s.value).where(among(s.party_id), s.field == BELONGS_TO).order_by(s.observed_at, s.value)
-)
-_ADDRESSES = (
-    sa.select(i.party_id, i.value)
-    .where(among(i.party_id), i.scheme == "email", i.sharing.in_(("personal", "role")))
-    .order_by(i.id)
-)
-
-
 _FIRMS = (
-    sa.select(i.value, i.party_id)
+    sa.select(i.scheme, i.value, i.party_id)
     .join(t.party, p.id == i.party_id)
-    .where(i.scheme == sa.bindparam("scheme"), among(i.value), p.kind == "organization")
+    .where(pairs_among(i.scheme, i.value), p.kind == "organization")
 )
 
 
@@ -66,9 +60,14 @@ def refresh(c: Connection, party_ids: Collection[int], rules: Rules, now: dateti
     rows = _parties(c, party_ids)
     firms = {pid for pid, r in rows.items() if r.kind == "organization"}
     members = {pid for (pid,) in fetch(c, _MEMBERS, values=sorted(firms))} - rows.keys() if firms else set()
-    names, kinds, owners = _names(c, rows), *_standing(c, rows)
     people = _parties(c, members) if members else {}
-    homes = homes_of(c, (set(rows) - firms) | members, rules, now)
+    looked = sorted(rows.keys() | members)
+    said, held = fetch(c, _RECORDS_SAY, values=looked), fetch(c, _HELD, values=looked)
+    names = {pid: (name, NAME_FROM_RECORD) for pid, name in _best_said(said).items()}
+    unsaid = [pid for pid in sorted(rows) if pid not in names]
+    names |= {pid: (name, NAME_FROM_MAIL) for pid, name in best_of_mails(c, unsaid).items()}
+    kinds, owners = _standing(held)
+    homes = _homes(c, (set(rows) - firms) | members, said, held, rules, now)
     found = []
     for pid, r in rows.items():
         name, rank = names.get(pid, ("", 0))
@@ -90,11 +89,11 @@ def refresh(c: Connection, party_ids: Collection[int], rules: Rules, now: dateti
     return moved
 
 
-def _standing(c: Connection, party_ids: Iterable[int]) -> tuple[dict[int, str], dict[int, int]]:
-    """(party -> own or person, party -> the owner that its record changed last names)."""
+def _standing(held: Iterable[Any]) -> tuple[dict[int, str], dict[int, int]]:
+    """(party -> own or person, party -> the owner that its record changed last names), of rows of `_HELD`."""
     kinds: dict[int, str] = {}
     owners: dict[int, tuple[int, int]] = {}
-    for pid, sharing, is_own, owner, said_at in fetch(c, _HELD, values=sorted(party_ids)):
+    for pid, _, _, sharing, is_own, owner, said_at in held:
         if sharing == "own" or is_own:
             kinds[pid] = "own"
         else:
@@ -104,17 +103,14 @@ def _standing(c: Connection, party_ids: Iterable[int]) -> tuple[dict[int, str], 
     return kinds, {pid: owner for pid, (_, owner) in owners.items()}
 
 
-def _names(c: Connection, party_ids: Iterable[int]) -> dict[int, tuple[str, int]]:
-    """Party -> (the best name that its records give, else that mail gives, and its rank)."""
-    said = {pid: (name, NAME_FROM_RECORD) for pid, name in best_of_records(c, sorted(party_ids)).items()}
-    unsaid = [pid for pid in sorted(party_ids) if pid not in said]
-    return said | {pid: (name, NAME_FROM_MAIL) for pid, name in best_of_mails(c, unsaid).items()}
-
-
 def best_of_records(c: Connection, party_ids: Sequence[int]) -> dict[int, str]:
+    return _best_said(fetch(c, _RECORDS_SAY, values=party_ids))
+
+
+def _best_said(said: Iterable[Any]) -> dict[int, str]:
     best: dict[int, tuple[bool, str]] = {}
-    for pid, value in fetch(c, _RECORDS_SAY, values=party_ids):
-        name = " ".join(value.split())[:512]
+    for pid, field, value in said:
+        name = " ".join(value.split())[:512] if field == "name" else ""
         if name and "@" not in name:
             best[pid] = max(best.get(pid, (False, "")), (" " in name, name))
     return {pid: name for pid, (_, name) in best.items()}
@@ -129,25 +125,30 @@ def best_of_mails(c: Connection, party_ids: Sequence[int]) -> dict[int, str]:
     return {pid: name for pid, (_, _, name) in best.items()}
 
 
-def homes_of(c: Connection, party_ids: Collection[int], rules: Rules, now: datetime) -> dict[int, int]:
+def _homes(
+    c: Connection, party_ids: Collection[int], said: Iterable[Any], held: Iterable[Any], rules: Rules, now: datetime
+) -> dict[int, int]:
     """Party -> its organization: what its records name, else what the first of its addresses shows that shows one."""
-    values = sorted(party_ids)
     homes: dict[int, int] = {}
     by_key: dict[tuple[str, str], list[int]] = {}
-    for pid, named in dict(fetch(c, _BELONG, values=values)).items() if values else ():
+    for pid, named in {pid: value for pid, field, value in said if field == BELONGS_TO and pid in party_ids}.items():
         scheme, _, value = named.rpartition(":")  # a scheme may hold a colon
         by_key.setdefault((scheme, value), []).append(pid)
-    for scheme in sorted({k[0] for k in by_key}):
-        for value, home in fetch(c, _FIRMS, scheme=scheme, values=sorted(k[1] for k in by_key if k[0] == scheme)):
-            homes |= dict.fromkeys(by_key[scheme, value], home)
-    told = fetch(c, _ADDRESSES, values=values) if values else []
-    return homes | homes_by_address(c, [(pid, a) for pid, a in told if pid not in homes], rules, now)
+    for scheme, value, home in fetch(c, _FIRMS, values=sorted(by_key)) if by_key else ():
+        homes |= dict.fromkeys(by_key[scheme, value], home)
+    addresses = [
+        (pid, value) for pid, scheme, value, sharing, *_ in held
+        if scheme == "email" and sharing in {"personal", "role"} and pid in party_ids and pid not in homes
+    ]  # fmt: skip
+    return homes | homes_by_address(c, addresses, rules, now)
 
 
 def homes_by_address(
     c: Connection, addresses: Sequence[tuple[int, str]], rules: Rules, now: datetime
 ) -> dict[int, int]:
     """Party -> the organization that the first of its addresses to show one shows."""
+    if not addresses:
+        return {}
     index = Index(c, rules, frozenset(), now)
     index.load(index.domains_of(("email", address) for _, address in addresses))
     found: dict[int, PartyRow] = {}

@@ -17,10 +17,12 @@ from sqlalchemy.engine import Connection
 
 from hub.api import Identifier
 from hub.identity import linker
+from hub.identity.anew import uncall
 from hub.identity.decisions import note
 from hub.identity.derive import Derived, derive
 from hub.identity.graph import TOOL
-from hub.identity.index import NAME_FROM_MAIL, Index, Key, PartyRow, Rules
+from hub.identity.index import NAME_FROM_MAIL, PERSONAL, Index, Key, PartyRow, Rules
+from hub.identity.phones import SHARED
 from hub.identity.questions import ask
 from hub.identity.said import of_mail
 from hub.store import among, fetch, micros
@@ -53,10 +55,11 @@ class Moved:
 
 def resolve(
     c: Connection, named: Mapping[Identifier, str], rules: Rules, now: datetime, lists: frozenset[str] = frozenset(),
-    split: list[int] | None = None,
+    split: list[int] | None = None, called: Iterable[tuple[Identifier, str]] = (),
 ) -> dict[Identifier, Who]:  # fmt: skip
     """Parties for all identifiers a page mentions, made where unknown. Values of `named` are display names.
 
+    called: all that the page calls them, where it gives several names.
     split: filled with the parties whose members changed, as by an address that turned out to be a mailing list, or two
     that turned out to be one: their interactions must be linked again.
     """
@@ -73,14 +76,19 @@ def resolve(
     index.flush()
     if split is not None and index.split:
         split += [p.id for p in index.split if p.id] + [known(r.party.id) for r in rows.values() if r.sharing == "list"]
+    again = unsettled(c, index, rules, now)
     who = {
         given: Who(known(r.id), known(r.party.id), org_id(r.party), r.party.kind, r.sharing)
         for given, r in rows.items()
     }
-    called = {known(r.id): (r.value, named[g]) for g, r in rows.items() if named[g] and r.sharing == "personal"}
-    news = linker.remember(c, of_mail(c, called, rules, micros(now))) if called else linker.NOTHING
-    spelled = [r.id for r in rows.values() if r.id in news.names and r.match != r.value]
-    derived = derive(c, [known(n) for n in spelled], rules, now) if spelled else Derived()
+    names: dict[int, tuple[str, set[str]]] = {}
+    for given, name in (*named.items(), *called):
+        row = rows[given]
+        if name and row.scheme == "email" and row.sharing in (PERSONAL, SHARED):
+            names.setdefault(known(row.id), (row.value, set()))[1].add(name)
+    news = linker.remember(c, of_mail(c, names, rules, micros(now))) if names else linker.NOTHING
+    again |= {known(r.id) for r in rows.values() if r.id in news.names and r.match != r.value}
+    derived = derive(c, again, rules, now) if again else Derived()
     ask(c, derived.refused, now)
     weighed = linker.weigh(c, news, rules, now)
     derived.parties |= weighed.parties
@@ -90,6 +98,21 @@ def resolve(
         split += sorted(derived.parties)
     _name_again(c, {keys[given]: name for given, name in named.items() if name}, rules, now)
     return _again(c, who)
+
+
+_MEMBERS = sa.select(t.identifier.c.id).where(among(t.identifier.c.party_id))
+
+
+def unsettled(c: Connection, index: Index, rules: Rules, now: datetime) -> set[int]:
+    """What is to be decided anew since settings changed: all that is one with addresses that are matched or judged otherwise.
+
+    Call it after `flush`. What mail calls these addresses is read again, too.
+    """
+    parties = sorted({known(p.id) for p in index.unsettled})
+    if not parties:
+        return set()
+    uncall(c, parties, rules, now)
+    return {ident for (ident,) in fetch(c, _MEMBERS, values=parties)}
 
 
 def _name_again(c: Connection, called: Mapping[Key, str], rules: Rules, now: datetime) -> None:
@@ -133,6 +156,8 @@ def join_own(c: Connection, addresses: Iterable[str], rules: Rules, now: datetim
         if row.party.kind == "person":
             row.party.kind, row.party.is_changed = "own", row.party.id is not None
     index.flush()
+    if again := unsettled(c, index, rules, now):
+        derive(c, again, rules, now)
     first, *others = sorted(rows, key=lambda r: known(r.id))
     if all(r.party is first.party for r in others):
         return []

@@ -1,20 +1,19 @@
 """What a page says of identifiers, as it is compared: records of tools by their own id, addresses of mail by their names."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Organization, Person
+from hub.identity.crowds import restated
 from hub.identity.graph import COMPANY
 from hub.identity.index import Index, Key, Rules
 from hub.identity.linker import MAILBOXES, Said, record_of
-from hub.identity.match.names import split
 from hub.identity.match.record import Given, prepare
 from hub.identity.match.strings import fold
-from hub.identity.match.values import company
-from hub.identity.normal import email
+from hub.identity.normalisers import Normalisers
 from hub.identity.phones import SHARED
 from hub.store import among, fetch, micros
 from hub.store import tables as t
@@ -32,11 +31,11 @@ _FIELDS = {
 }  # fmt: skip
 
 
-def name_keys(entity: Person | Organization) -> tuple[str, ...]:
+def name_keys(entity: Person | Organization, by: Normalisers) -> tuple[str, ...]:
     """What the record of a person is called, as compared; a name that is an address says nothing."""
     if isinstance(entity, Organization):
-        return (f"{COMPANY}{key}",) if (key := company(entity.name)) else ()
-    key = split(entity.name).key if is_a_name(entity.name) else ""
+        return (f"{COMPANY}{key}",) if (key := by("company_name", entity.name).value) else ()
+    key = by("person_name", entity.name).value if is_a_name(entity.name) else ""
     return (key,) if key else ()
 
 
@@ -57,29 +56,29 @@ def of_record(
             continue
         owner = index.find(index.key(entity.owner)) if entity.owner else None
         is_org = isinstance(entity, Organization)
-        shared = tuple(
-            v for s, v in keys[rid] if s == "email" and (row := index.find((s, v))) and row.sharing == SHARED
-        )
         record = prepare(
-            "", _given(entity, shared), kind="organization" if is_org else "person", region=rules.default_region,
-            own=rules.own.domains,
+            "", _given(entity), kind="organization" if is_org else "person", region=rules.default_region,
+            own=rules.own.hosts, normalisers=rules.normalisers,
         )  # fmt: skip
+        rows = [row for key in keys[rid] if key[0] == "email" and (row := index.find(key)) is not None]
+        shared = [row.match for row in rows if row.sharing == SHARED]
+        fields, mailboxes = restated(record.fields, record.mailboxes, () if is_org else shared)
         is_own = isinstance(entity, Person) and (
             entity.is_own or any(s == "email" and index.sharing(s, v) == "own" for s, v in keys[rid])
         )
         found.append(Said(
-            own.id, record.kind, dict(record.fields), (*record.mailboxes, *shared), is_own,
+            own.id, record.kind, fields, mailboxes, is_own,
             owner.id if owner else None, micros(entity.changed_at) if entity.changed_at else now,
         ))  # fmt: skip
     return found
 
 
-def _given(entity: Person | Organization, shared: Collection[str]) -> Given:
+def _given(entity: Person | Organization) -> Given:
     given: dict[str, str | list[str]] = {
         theirs: entity.fields[ours] for ours, theirs in _FIELDS.items() if entity.fields.get(ours)
     }
     for scheme in ("email", "phone"):
-        if values := [i.value for i in entity.identifiers if i.scheme == scheme and email(i.value) not in shared]:
+        if values := [i.value for i in entity.identifiers if i.scheme == scheme]:
             given[scheme] = values
     given["phone"] = [x for x in given.get("phone", ()) if not _is_filler(x)]
     if isinstance(entity, Organization):
@@ -99,29 +98,34 @@ def _is_filler(number: str) -> bool:
 _KNOWN = sa.select(t.node.c.identifier_id, t.node.c.fields).where(among(t.node.c.identifier_id))
 
 
-def of_mail(c: Connection, called: Mapping[int, tuple[str, str]], rules: Rules, now: int) -> list[Said]:
-    """Addresses by what their mail calls them: identifier -> (address, name). Names add up, to a point."""
-    told = {ident: f for ident, (address, name) in called.items() if (f := _fields(address, name, rules.own.domains))}
+def of_mail(
+    c: Connection, called: Mapping[int, tuple[str, Iterable[str]]], rules: Rules, now: int
+) -> list[Said]:  # fmt: skip
+    """Addresses by what their mail calls them: identifier -> (address, names). Names add up, to a point, in any order."""
+    read = (rules.own.hosts, rules.normalisers)
+    told = {
+        n: some for n, (at, names) in called.items() if (some := [f for x in names if (f := _fields(at, x, *read))])
+    }
     known = dict(fetch(c, _KNOWN, values=sorted(told))) if told else {}
     found = []
-    for ident, fields in told.items():
-        both = dict(fields)
-        if ident in known:
-            before = record_of(ident, "person", "", known[ident]).fields
-            for part in ("name", "handle"):
-                both[part] = tuple(dict.fromkeys((*before.get(part, ()), *fields.get(part, ()))))[:_MOST_NAMES]
-            if both == before:
-                continue
-        found.append(Said(ident, "person", {k: v for k, v in both.items() if v}, said_at=now))
+    for ident, some in told.items():
+        before = record_of(ident, "person", "", known[ident]).fields if ident in known else {}
+        both: dict[str, set[str]] = {}
+        for fields in (before, *some):
+            for part, values in fields.items():
+                both.setdefault(part, set()).update(values)
+        fields = {part: tuple(sorted(values)[:_MOST_NAMES]) for part, values in sorted(both.items())}
+        if fields != before:
+            found.append(Said(ident, "person", fields, said_at=now))
     return found
 
 
 @lru_cache(maxsize=20_000)
-def _fields(address: str, name: str, own: frozenset[str]) -> dict[str, tuple[str, ...]]:
+def _fields(address: str, name: str, own: frozenset[str], by: Normalisers) -> dict[str, tuple[str, ...]]:
     """What a header says; nothing where the name is only the address again, or says on whose behalf it was sent."""
     if not is_a_name(name):
         return {}
-    record = prepare("", {"full_name": name, "email": address}, own=own)
+    record = prepare("", {"full_name": name, "email": address}, own=own, normalisers=by)
     return dict(record.fields) if "name" in record.fields else {}
 
 

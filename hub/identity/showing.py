@@ -13,12 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.identity import normal, phones
 from hub.identity.evidence import JOINING
+from hub.identity.index import Rules
 from hub.identity.match.fields import GROUPS, IMPLIED
 from hub.identity.match.online import LINK, NEW
 from hub.identity.weights import SETTINGS
-from hub.store import among, instant, instant_or_none
+from hub.store import among, fetch, instant, instant_or_none, pairs_among
 from hub.store import tables as t
 
 Row = dict[str, Any]
@@ -44,7 +44,7 @@ _NAMED = (
 
 def named(c: Connection, identifier_ids: Iterable[int]) -> dict[int, Row]:
     """Identifiers as people know them, by id: {"scheme", "value", "sharing", "text", "party": public id, "name"}."""
-    rows = c.execute(_NAMED, {"values": sorted(set(identifier_ids))})
+    rows = fetch(c, _NAMED, values=sorted(set(identifier_ids)))
     return {
         r.id: {
             "scheme": r.scheme, "value": r.value, "sharing": r.sharing, "text": text_of(r.scheme, r.value),
@@ -59,7 +59,7 @@ def text_of(scheme: str, value: str) -> str:
     return value if scheme in {"email", "phone", "domain", "name"} else f"{scheme} {value}"
 
 
-def find(c: Connection, text: str, region: str = "") -> int | None:
+def find(c: Connection, text: str, rules: Rules | None = None) -> int | None:
     """The identifier that `text` names exactly: an address, a number in any spelling, a domain, "hubspot:contacts:7" (or a
     blank before the number), or the record "crm/contacts/7". None where it names none, or a record that has none."""
     text = " ".join(text.split())
@@ -74,7 +74,7 @@ def find(c: Connection, text: str, region: str = "") -> int | None:
     if sum(ch.isdigit() for ch in text) >= 6 and "@" not in text:
         alike = (
             sa.select(_i.id)
-            .where(_i.scheme == "phone", _i.match_value == phones.match(text, region)[0])
+            .where(_i.scheme == "phone", _i.match_value == (rules or Rules()).match("phone", text))
             .order_by(_i.id)
         )
         if (found := c.execute(alike.limit(1)).scalar()) is not None:
@@ -186,13 +186,14 @@ _TALKED = (
 )  # fmt: skip
 
 
-def show(c: Connection, party_id: int) -> Row:
+def show(c: Connection, party_id: int, rules: Rules | None = None) -> Row:
     """Everything one party is made of. Raises KeyError when there is none.
 
     {"party", "records": [{"connection", "stream", "external_id", "name", "lists", "since", "last_seen", "gone_at"}],
     "addresses": [{"text", "scheme", "sharing", "means", "since", "last", "entries", "records"}], "mailboxes": addresses
-    its records list that are nobody's own, "employment": [{"organization", "since", "last", "until", "by"}], "decisions":
-    newest first, revoked ones too, "reviews": what a person is asked about it}
+    its records list that are nobody's own, "employment": [{"organization", "since", "last", "until", "by"}], "part_of" and
+    "parts": of an organization, the ones above and below it, [{"organization", "since", "by"}], "decisions": newest first,
+    revoked ones too, "reviews": what a person is asked about it}
     """
     org = t.party.alias()
     query = sa.select(t.party, org.c.public_id.label("org_public"), org.c.name.label("org_name"))
@@ -208,6 +209,7 @@ def show(c: Connection, party_id: int) -> Row:
     organization = {"public_id": row["org_public"], "name": row["org_name"]} if row["org_public"] else None
     addresses = _addresses(theirs, listed, talked)
     decisions = told(c, _decisions(c, ids))
+    part_of, parts = _hierarchy(c, party_id, theirs) if row["kind"] == "organization" else ([], [])
     return {
         "party": {"public_id": row["public_id"], "kind": row["kind"], "name": row["name"], "organization": organization},
         "records": _records(listed, said), "addresses": addresses,
@@ -215,10 +217,55 @@ def show(c: Connection, party_id: int) -> Row:
             {"text": text_of(r.scheme, r.value), "scheme": r.scheme, "sharing": r.sharing, "means": MEANS.get(r.sharing, r.sharing)}
             for r in listed if not r.is_theirs and r.scheme in {"email", "phone"}
         ]),
-        "employment": _employment(c, addresses, listed, said) if row["kind"] == "person" else [],
+        "employment": _employment(c, addresses, listed, said, rules or Rules()) if row["kind"] == "person" else [],
+        "part_of": part_of, "parts": parts,
         "decisions": [d for d in decisions if d["verdict"] != "unsure"],
         "reviews": [d for d in decisions if d["verdict"] == "unsure" and d["revoked_at"] is None],
     }  # fmt: skip
+
+
+_s = t.statement.c
+_TOLD_OF = (
+    sa.select(
+        _s.party_id, _s.value, _s.observed_at, t.record.c.external_id, t.stream.c.name.label("stream"),
+        t.connection.c.name.label("connection"), _p.public_id, _p.name,
+    )
+    .join(t.party, _p.id == _s.party_id)
+    .join(t.record, t.record.c.id == _s.record_id)
+    .join(t.stream, t.stream.c.id == t.record.c.stream_id)
+    .join(t.connection, t.connection.c.id == t.stream.c.connection_id)
+    .where(_s.field == sa.literal_column("'organization'"), _p.kind == "organization", t.record.c.gone_at.is_(None))
+    .order_by(_s.observed_at, _s.record_id)
+)  # fmt: skip
+_TOLD_ABOVE = _TOLD_OF.where(_s.party_id == sa.bindparam("party"))
+_TOLD_BELOW = _TOLD_OF.where(among(_s.value))
+_FIRMS = sa.select(_i.scheme, _i.value, _i.party_id, _p.public_id, _p.name).join(t.party, _p.id == _i.party_id).where(
+    pairs_among(_i.scheme, _i.value), _p.kind == "organization"
+)  # fmt: skip
+
+
+def _hierarchy(c: Connection, party_id: int, theirs: Sequence[Any]) -> tuple[list[Row], list[Row]]:
+    """(what records say an organization is a part of, which ones say that they are a part of it)."""
+    above = fetch(c, _TOLD_ABOVE, party=party_id)
+    pairs = sorted({(scheme, value) for r in above for scheme, _, value in (r.value.rpartition(":"),)})
+    firms = {f"{f.scheme}:{f.value}": f for f in fetch(c, _FIRMS, values=pairs)} if pairs else {}
+    below = fetch(c, _TOLD_BELOW, values=[f"{r.scheme}:{r.value}" for r in theirs])
+    return (
+        _once((firms[r.value], r) for r in above if r.value in firms and firms[r.value].party_id != party_id),
+        _once((r, r) for r in below if r.party_id != party_id),
+    )
+
+
+def _once(told: Iterable[tuple[Any, Any]]) -> list[Row]:
+    """(organization, what says so) by organization, the earliest first."""
+    found: dict[str, Row] = {}
+    for firm, r in told:
+        organization = {"public_id": firm.public_id, "name": firm.name}
+        row = found.setdefault(
+            firm.public_id, {"organization": organization, "since": instant(r.observed_at), "by": []}
+        )
+        row["by"].append(f"{r.connection}/{r.stream}/{r.external_id}")
+    return list(found.values())
 
 
 def _unique(rows: list[Row]) -> list[Row]:
@@ -269,7 +316,7 @@ _COMPANIES = (
 
 
 def _employment(
-    c: Connection, addresses: list[Row], listed: Sequence[Any], said: dict[tuple[int, str], Any]
+    c: Connection, addresses: list[Row], listed: Sequence[Any], said: dict[tuple[int, str], Any], rules: Rules
 ) -> list[Row]:
     """Which organization from when to when: by the domains of their addresses, and by what their records name.
 
@@ -277,9 +324,9 @@ def _employment(
     """
     told_by: dict[tuple[str, str], list[tuple[Any, Any, str]]] = {}
     for a in addresses:
-        domain = normal.registrable_domain(a["text"].rpartition("@")[2]) if a["scheme"] == "email" else ""
-        if domain and domain not in normal.free_domains() and a["since"]:
-            told_by.setdefault(("domain", domain), []).append((a["since"], a["last"], a["text"]))
+        domain = rules.normalisers("domain", a["text"].rpartition("@")[2] if a["scheme"] == "email" else "")
+        if domain.value and not domain.sharing and a["since"]:
+            told_by.setdefault(("domain", domain.value), []).append((a["since"], a["last"], a["text"]))
     for r in {r.record_id: r for r in listed}.values():
         if statement := said.get((r.record_id, "organization")):
             scheme, _, value = statement.value.rpartition(":")

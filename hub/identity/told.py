@@ -18,7 +18,11 @@ HUB_KEY = "hub-key"
 _WAITING = (
     sa.select(t.statement.c.value, t.statement.c.party_id, t.party.c.organization_id)
     .join(t.party, t.party.c.id == t.statement.c.party_id)
-    .where(t.statement.c.field == sa.literal_column(f"'{BELONGS_TO}'"), among(t.statement.c.value))  # as its index says
+    .where(
+        t.statement.c.field == sa.literal_column(f"'{BELONGS_TO}'"),
+        among(t.statement.c.value),  # as its index says
+        t.party.c.kind != "organization",  # a part of a company is a company of its own
+    )
 )
 
 
@@ -76,8 +80,8 @@ def keep(
                 })  # fmt: skip
         at = micros(entity.changed_at) if entity.changed_at else now
         told = {**entity.fields, "name": entity.name}
-        if isinstance(entity, Person) and entity.organizations:
-            told[BELONGS_TO] = _name_of(index.key(entity.organizations[0]))
+        if above := next(iter(entity.organizations), None) if isinstance(entity, Person) else entity.parent:
+            told[BELONGS_TO] = _name_of(index.key(above))
         for name, value in told.items():
             if not value and (name == "name" or (rid, name) not in earlier):
                 continue  # a blank says something only where a value stood: it was emptied

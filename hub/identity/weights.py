@@ -13,9 +13,10 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from hub.identity.match.fields import PARTS
 from hub.identity.match.model import Counts, Model, Settings, counted
 from hub.identity.match.record import Record
-from hub.store import among, bump, fetch, tell
+from hub.store import among, bump, fetch, pairs_among, tell
 from hub.store import tables as t
 
 SETTINGS = Settings()
@@ -26,8 +27,9 @@ _LONGEST = 256
 
 v = t.value_count.c
 _LEARNT = sa.select(t.meta.c.value).where(t.meta.c.key == LEARNT)
-_TOTALS = sa.select(v.part, v.count).where(v.value == "")
-_COUNTS = sa.select(v.value, v.count).where(v.part == sa.bindparam("part"), among(v.value))
+_TOTALS = sa.select(v.part, v.count).where(v.value == "", among(v.part))
+_COUNTS = sa.select(v.part, v.value, v.count).where(pairs_among(v.part, v.value))
+_COUNTED = (RECORDS, *PARTS)
 
 
 _NOBODY = sa.delete(t.value_count).where(v.part == sa.bindparam("p"), v.value == sa.bindparam("x"), v.count <= 0)
@@ -41,13 +43,13 @@ class Weights:
         self.model = Model.shipped(SETTINGS, self.counts)
         self.version = ""
         self._learnt = "?"
-        self._known: dict[str, set[str]] = {}
+        self._known: set[tuple[str, str]] = set()
         self._fresh_until = 0
 
     def refresh(self, c: Connection) -> None:
         """Take in what other processes, or a transaction that was rolled back, did meanwhile."""
         learnt = next((value for (value,) in fetch(c, _LEARNT)), "")
-        totals = dict(fetch(c, _TOTALS))
+        totals = dict(fetch(c, _TOTALS, values=_COUNTED))
         records = totals.get(RECORDS, 0)
         if learnt != self._learnt:
             self._learnt, self._fresh_until = learnt, 0
@@ -64,15 +66,12 @@ class Weights:
 
     def prefetch(self, c: Connection, records: Iterable[Record]) -> None:
         """Read the counts of all that these records say, once."""
-        wanted: dict[str, set[str]] = {}
-        for record in records:
-            for part, value in counted(record):
-                if part not in UNIQUE and value not in self._known.get(part, ()):
-                    wanted.setdefault(part, set()).add(value)
-        for part, values in wanted.items():
-            self._known.setdefault(part, set()).update(values)
-            found = fetch(c, _COUNTS, part=part, values=sorted(x[:_LONGEST] for x in values))
-            self.counts.values.setdefault(part, Counter()).update(dict(found))
+        said = {pair for record in records for pair in counted(record) if pair[0] not in UNIQUE}
+        wanted = said - self._known
+        self._known |= wanted
+        found = fetch(c, _COUNTS, values=sorted((part, x[:_LONGEST]) for part, x in wanted)) if wanted else ()
+        for part, value, n in found:
+            self.counts.values.setdefault(part, Counter())[value] = n
 
     def shared(self, part: str, value: str, holders: int) -> None:
         """How many hold a value of a part whose values are nearly all different, as the keys show it."""

@@ -23,7 +23,7 @@ from hub.identity.match.profile import Profile, joined
 from hub.identity.match.record import Record
 from hub.identity.showing import MEANS, SAME, Row, named, told, verdicts, waterfall
 from hub.identity.weights import SETTINGS, weights
-from hub.store import among, instant
+from hub.store import among, fetch, instant
 from hub.store import tables as t
 
 _i, _o, _d = t.identifier.c, t.observation.c, t.decision.c
@@ -38,6 +38,8 @@ _RECORDS = (
     .where(among(t.record.c.id))
     .group_by(t.record.c.id, t.record.c.external_id, t.stream.c.name, t.connection.c.name)
 )  # fmt: skip
+_IDENTIFIERS = sa.select(_i.id, _i.party_id, _i.sharing).where(among(_i.id))
+_OWNED = sa.select(_i.id).where(_i.party_id == sa.bindparam("party"), _i.sharing.in_(sorted(JOINING)))
 _DECISIONS = sa.select(t.decision).where(among(_d.id))
 _LISTING = (
     sa.select(_o.record_id, _o.identifier_id, _i.sharing)
@@ -53,7 +55,7 @@ def why_same(c: Connection, a: int, b: int, rules: Rules) -> list[Row]:
     "actor", "decision", "act", "weight", "version", "lines", "notes", "without": {field: verdict}, "without_it": "same"
     where other evidence would hold them, else "apart"}.
     """
-    rows = {r.id: r for r in c.execute(sa.select(t.identifier).where(_i.id.in_((a, b))))}
+    rows = {r.id: r for r in fetch(c, _IDENTIFIERS, values=[a, b])}
     if {a, b} - rows.keys() or rows[a].party_id != rows[b].party_id:
         return []
     leaves = {
@@ -80,12 +82,12 @@ def _parts(found: Evidence, rules: Rules) -> Parts:
 
 def _listed_with(c: Connection, number: int, party_id: int) -> Word | None:
     """A telephone number joins nobody; it stands beside what else its party's record lists."""
-    rows = c.execute(_LISTING, {"number": number}).all()
+    rows = fetch(c, _LISTING, number=number)
     listed: dict[int, list[Any]] = {}
     for r in rows:
         if r.identifier_id != number and r.sharing in JOINING:
             listed.setdefault(r.record_id, []).append(r)
-    owners = {r.id for r in c.execute(sa.select(_i.id).where(_i.party_id == party_id, _i.sharing.in_(sorted(JOINING))))}
+    owners = {r.id for r in fetch(c, _OWNED, party=party_id)}
     for record_id, beside in sorted(listed.items()):
         if mine := [r for r in beside if r.identifier_id in owners]:
             first = min(mine, key=lambda r: (r.sharing != "id", r.identifier_id))
@@ -138,8 +140,9 @@ def _path(words: Iterable[Word], a: int, b: int) -> list[Word]:
 
 def tell(c: Connection, words: Sequence[Word]) -> list[Row]:
     """Words as people read them; see `why_same`."""
-    records = {r.id: r for r in c.execute(_RECORDS, {"values": sorted({w.record for w in words if w.record})})}
-    rows = c.execute(_DECISIONS, {"values": sorted({w.decision for w in words if w.decision})}).all()
+    listing, decided = ({n for w in words if (n := getattr(w, kind))} for kind in ("record", "decision"))
+    records = {r.id: r for r in fetch(c, _RECORDS, values=sorted(listing))} if listing else {}
+    rows = fetch(c, _DECISIONS, values=sorted(decided)) if decided else []
     decisions = {d["decision"]: d for d in told(c, rows)}
     names = named(c, {n for w in words for n in (w.left, w.right)})
     return [_told(w, names, records, decisions) for w in words]
@@ -196,15 +199,16 @@ _NODES = (
     .join(t.party, t.party.c.id == _i.party_id)
     .outerjoin(t.node, t.node.c.identifier_id == _i.id)
 )
+_NODE = _NODES.where(_i.id == sa.bindparam("number"))
 _ALL_NODES = _NODES.where(_i.party_id == sa.bindparam("party"), _i.sharing.in_(sorted(JOINING))).order_by(_i.id)
 _HUBS = sa.select(t.hub_key.c.key).where(among(t.hub_key.c.key))
 _HOLDERS = sa.select(t.match_key.c.key, sa.func.count()).where(among(t.match_key.c.key)).group_by(t.match_key.c.key)
 
 
 def _side(c: Connection, identifier_id: int, rules: Rules) -> _Side:
-    row = c.execute(_NODES.where(_i.id == identifier_id)).one()
+    row = fetch(c, _NODE, number=identifier_id)[0]
     side = _Side(named(c, [identifier_id])[identifier_id], row.party_id, row.kind)
-    for r in c.execute(_ALL_NODES, {"party": row.party_id}):
+    for r in fetch(c, _ALL_NODES, party=row.party_id):
         side.nodes.add(r.id)
         if r.fields:
             holder = r.scheme if r.sharing == "id" and rules.names_one(r.scheme) else ""
@@ -223,7 +227,7 @@ def why_not(c: Connection, a: int, b: int, rules: Rules) -> Row:
     "lines": the waterfall, "without", "only_left", "only_right": fields the other side lacks, "shared": keys of both,
     "hubs": those of them that too many share, "review": the open question's number, "left", "right"}
     """
-    known = set(c.execute(sa.select(_i.id).where(_i.id.in_((a, b)))).scalars())
+    known = {r.id for r in fetch(c, _IDENTIFIERS, values=[a, b])}
     if missing := {a, b} - known:
         raise KeyError(min(missing))
     left, right = _side(c, a, rules), _side(c, b, rules)
@@ -276,7 +280,7 @@ _BETWEEN = sa.select(t.decision).where(
 def _decided(c: Connection, left: _Side, right: _Side) -> tuple[list[Row], int | None]:
     """(what people said against it, the number of the open question about the two)."""
     rows = [
-        r for r in c.execute(_BETWEEN, {"values": sorted(left.nodes)})
+        r for r in fetch(c, _BETWEEN, values=sorted(left.nodes))
         if {r.left_identifier_id, r.right_identifier_id} & right.nodes
     ]  # fmt: skip
     asked = next((r.id for r in rows if r.verdict == "unsure"), None)
@@ -303,11 +307,11 @@ def _weighed(c: Connection, left: _Side, right: _Side, out: Row) -> list[Row]:
     """Weighs the one against the other as the sync does, fills in the figures, and says what they come to."""
     mine, theirs = ({key for r in s.records for key in keys.of(r)} for s in (left, right))
     shared = {hashed(key): key for key in mine & theirs}
-    hubs = set(c.execute(_HUBS, {"values": sorted(shared)}).scalars())
+    hubs = {r.key for r in fetch(c, _HUBS, values=sorted(shared))}
     known = weights(c)
     known.prefetch(c, [*left.records, *right.records])
     alone = {hashed(key): (part, value) for r in left.records for part, value, key in keys.alone(r)}
-    for key, holders in c.execute(_HOLDERS, {"values": sorted(alone.keys() & shared.keys())}):
+    for key, holders in fetch(c, _HOLDERS, values=sorted(alone.keys() & shared.keys())):
         known.shared(*alone[key], holders)
     found = decide(left.records[0], known.model, right, mine=left.whole, own=str(left.party_id))
     fields = [set(s.whole.values) for s in (left, right)]

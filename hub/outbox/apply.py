@@ -91,18 +91,7 @@ async def apply(run: Run, plan_id: int) -> Applied:
     Raises what the connector raises when nothing more can be done now (RateLimited, AuthError, Transient after
     several tries); what is done stays done, and the next call goes on.
     """
-    with run.store.write() as c:
-        c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status="applying"))
-        where = (t.change.c.plan_id == plan_id,)
-        total = int(c.execute(sa.select(sa.func.count()).where(*where)).scalar_one())
-        phases = list(
-            c.execute(
-                sa.select(t.change.c.phase, t.change.c.kind, t.change.c.op)
-                .where(*where)
-                .distinct()
-                .order_by(t.change.c.phase)
-            )
-        )
+    total, phases = _phases(run, plan_id)
     done = 0
     for phase, kind, op in phases:
         while batch := _next(run, plan_id, phase, kind, op):
@@ -111,6 +100,16 @@ async def apply(run: Run, plan_id: int) -> Applied:
             done += len(batch)
             run.progress(done, total)
     return _close(run, plan_id)
+
+
+def _phases(run: Run, plan_id: int) -> tuple[int, list[Any]]:
+    """How many changes there are, and (phase, kind, op) in their order. From here on the plan is being applied."""
+    kinds = sa.select(t.change.c.phase, t.change.c.kind, t.change.c.op).where(t.change.c.plan_id == plan_id)
+    with run.store.write() as c:
+        c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status="applying"))
+        counted = sa.select(sa.func.count()).where(t.change.c.plan_id == plan_id)
+        total = int(c.execute(counted).scalar_one())
+        return total, list(c.execute(kinds.distinct().order_by(t.change.c.phase)))
 
 
 def _next(run: Run, plan_id: int, phase: int, kind: str, op: str) -> list[_Item]:
@@ -140,7 +139,7 @@ def _item(row: Any) -> _Item:
 def _typed(plain: dict[str, Any]) -> Change:
     entity = plain.get("entity")
     return Change(
-        key=plain["key"], kind=plain["kind"], op=plain["op"], remote_id=plain["remote_id"],
+        key=plain["key"], kind=plain["kind"], op=plain["op"], remote_id=plain["remote_id"], absorbs=plain.get("absorbs", ""),
         links=msgspec.convert(plain["links"], tuple[Link, ...]),
         unlinks=msgspec.convert(plain.get("unlinks", ()), tuple[Link, ...]),
         entity=None if entity is None else msgspec.convert(entity, ENTITIES[plain["kind"]]),
@@ -235,6 +234,7 @@ def _record(run: Run, kind: str, items: list[_Item], receipts: list[Receipt]) ->
     by_key = {r.key: r for r in receipts}
     now = run.clock.now()
     states, remotes, answers, agreed = [], [], [], []
+    merged: list[tuple[str, Change, dict[str, Any]]] = []
     for i in items:
         r = by_key.get(i.change.key) or Receipt(
             key=i.change.key, outcome="failed", error="the connector gave no receipt"
@@ -247,7 +247,9 @@ def _record(run: Run, kind: str, items: list[_Item], receipts: list[Receipt]) ->
         answers.append({
             "jid": i.id, "no": i.attempt, "answered_at": micros(now), "outcome": r.outcome, "error": r.error or None,
         })  # fmt: skip
-        if i.note and not is_failed and i.change.entity:
+        if i.change.op == "merge":
+            merged += [] if is_failed else [(r.remote_id, i.change, i.note or {})]
+        elif i.note and not is_failed and i.change.entity:
             agreed += written(i.note, getattr(i.change.entity, "fields", {}), micros(now))
         elif not is_failed:
             is_gone = i.change.op == "delete"
@@ -266,6 +268,19 @@ def _record(run: Run, kind: str, items: list[_Item], receipts: list[Receipt]) ->
         c.execute(journal, answers)
         put(c, t.remote, remotes)
         put(c, t.agreed, agreed)
+        for became, change, note in merged:
+            _point(c, became, change, note)
+
+
+def _point(c: Connection, became: str, change: Change, note: dict[str, Any]) -> None:
+    """What we know of a merge that was ours: where the ids that are gone lead. Not every tool tells."""
+    ends = zip((change.remote_id, change.absorbs), note.get("records", ()), strict=False)
+    gone = [{"rid": record_id, "into": became} for external_id, record_id in ends if external_id != became]
+    if gone:
+        c.execute(
+            sa.update(t.record).where(t.record.c.id == sa.bindparam("rid")).values(redirect_to=sa.bindparam("into")),
+            gone,
+        )
 
 
 def _hash(i: _Item) -> bytes:

@@ -1,7 +1,7 @@
 """Plans: a stored, countable list of changes, shown before anything is written and applied as shown."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,11 +20,15 @@ from hub.store import digest, micros, put
 from hub.store import tables as t
 
 OPEN = ("draft", "approved", "applying", "held", "partly")
+EFFECTS = {"push": ("create", "update", "delete"), "merge": ("merge",)}  # what the changes of each kind of plan promise
 
 
 @dataclass
 class Plan:
-    """counts: {"interaction": {"create": n, "update": n, "delete": n}, ...}; unchanged and not_due complete the books."""
+    """counts: {"interaction": {"create": n, "update": n, "delete": n}, ...}; unchanged and not_due complete the books.
+
+    kind: "push", or "merge" for a tool's own duplicates, {"person": {"merge": n}}.
+    """
 
     id: int
     status: str
@@ -51,29 +55,11 @@ def make(c: Connection, scope: Scope, now: datetime, brake_percent: float, brake
     A plan that updates or deletes more than the brake allows of what is there is "held": approving it takes a
     person who says so. A plan without changes is not stored (id 0).
     """
-    superseded = sa.update(t.plan).where(
-        t.plan.c.connection_id == scope.connection_id, t.plan.c.status.in_(("draft", "held"))
-    )
-    c.execute(superseded.values(status="superseded"))
-    row = {
-        "connection_id": scope.connection_id, "created_at": micros(now), "status": "draft", "counts": "{}", "digest": b"",
-    }  # fmt: skip
-    plan = Plan(int(c.execute(sa.insert(t.plan).values(**row).returning(t.plan.c.id)).scalar_one()), "draft")
+    plan = begin(c, scope.connection_id, now)
     due = Due()
     hashes: list[bytes] = []
     for part in _everything(c, scope, due, now):
-        rows = []
-        for w in part:
-            kind = w.stored_as or w.change.kind
-            effects = plan.counts.setdefault(kind, {"create": 0, "update": 0, "delete": 0})
-            effects[w.effect] += 1
-            hashes.append(digest(w.change.key.encode() + w.hash))
-            rows.append({
-                "plan_id": plan.id, "phase": w.phase, "kind": kind, "key": w.change.key, "op": w.change.op,
-                "effect": w.effect, "payload": encode(w), "hash": w.hash, "state": "due",
-            })  # fmt: skip
-        if rows:
-            c.execute(sa.insert(t.change), rows)
+        hashes += store(c, plan, part)
     put(c, t.agreed, due.agreed)
     if due.seen_unchanged:
         mine = (
@@ -84,13 +70,52 @@ def make(c: Connection, scope: Scope, now: datetime, brake_percent: float, brake
         c.execute(sa.update(t.remote).where(*mine), stamps)
     plan.unchanged, plan.not_due = due.unchanged, dict(due.not_due)
     if not plan.changes:
-        c.execute(sa.delete(t.plan).where(t.plan.c.id == plan.id))
-        plan.id, plan.status = 0, "nothing to do"
-        return plan
+        return drop(c, plan)
     plan.held = _braked(c, scope, plan, brake_percent, brake_count)
     plan.status = "held" if plan.held else "draft"
+    return finish(c, plan, hashes)
+
+
+def begin(c: Connection, connection_id: int, now: datetime, kind: str = "push") -> Plan:
+    """An empty draft, in place of older ones of its kind that nobody approved."""
+    mine = (t.plan.c.connection_id == connection_id, t.plan.c.kind == kind)
+    c.execute(sa.update(t.plan).where(*mine, t.plan.c.status.in_(("draft", "held"))).values(status="superseded"))
+    row = {
+        "connection_id": connection_id, "kind": kind, "created_at": micros(now), "status": "draft", "counts": "{}",
+        "digest": b"",
+    }  # fmt: skip
+    made = c.execute(sa.insert(t.plan).values(**row).returning(t.plan.c.id)).scalar_one()
+    return Plan(int(made), "draft", kind=kind)
+
+
+def store(c: Connection, plan: Plan, part: Sequence[Wanted]) -> list[bytes]:
+    """Add these changes to a plan and its counts; their marks."""
+    rows, hashes = [], []
+    for w in part:
+        kind = w.stored_as or w.change.kind
+        effects = plan.counts.setdefault(kind, dict.fromkeys(EFFECTS[plan.kind], 0))
+        effects[w.effect] += 1
+        hashes.append(digest(w.change.key.encode() + w.hash))
+        rows.append({
+            "plan_id": plan.id, "phase": w.phase, "kind": kind, "key": w.change.key, "op": w.change.op,
+            "effect": w.effect, "payload": encode(w), "hash": w.hash, "state": "due",
+        })  # fmt: skip
+    if rows:
+        c.execute(sa.insert(t.change), rows)
+    return hashes
+
+
+def finish(c: Connection, plan: Plan, hashes: list[bytes]) -> Plan:
+    """Keep the plan as it is now: its counts are promises."""
     values = {"status": plan.status, "counts": json.dumps(_stored(plan)), "digest": digest(b"".join(sorted(hashes)))}
     c.execute(sa.update(t.plan).where(t.plan.c.id == plan.id).values(**values))
+    return plan
+
+
+def drop(c: Connection, plan: Plan) -> Plan:
+    """A plan without changes is not stored."""
+    c.execute(sa.delete(t.plan).where(t.plan.c.id == plan.id))
+    plan.id, plan.status = 0, "nothing to do"
     return plan
 
 
@@ -130,9 +155,14 @@ def _braked(c: Connection, scope: Scope, plan: Plan, percent: float, count: int)
         )
         standing += int(c.execute(theirs).scalar_one())
     going = sum(effects["update"] + effects["delete"] for effects in plan.counts.values())
+    return over(going, standing, percent, count, "objects there would be updated or deleted")
+
+
+def over(going: int, standing: int, percent: float, count: int, what: str) -> str:
+    """Why the brake holds so many of so many, "" where it does not."""
     share = 100.0 * going / standing if standing else 0.0
     if going > count and share > percent:
-        return f"{going} of {standing} objects there would be updated or deleted ({share:.0f} %, the brake is at {percent:g} %)"
+        return f"{going} of {standing} {what} ({share:.0f} %, the brake is at {percent:g} %)"
     return ""
 
 
@@ -150,9 +180,9 @@ def read(c: Connection, plan_id: int) -> Plan | None:
     )
 
 
-def newest(c: Connection, connection_id: int, statuses: tuple[str, ...] = OPEN) -> Plan | None:
-    """The newest plan in one of these states."""
-    where = (t.plan.c.connection_id == connection_id, t.plan.c.status.in_(statuses))
+def newest(c: Connection, connection_id: int, statuses: tuple[str, ...] = OPEN, kind: str = "push") -> Plan | None:
+    """The newest plan of a kind in one of these states."""
+    where = (t.plan.c.connection_id == connection_id, t.plan.c.status.in_(statuses), t.plan.c.kind == kind)
     plan_id = c.execute(sa.select(sa.func.max(t.plan.c.id)).where(*where)).scalar()
     return read(c, plan_id) if plan_id else None
 

@@ -38,7 +38,9 @@ def _bare(payload: bytes) -> bytes:
     entity = plain.get("entity")
     if entity is not None:
         plain["entity"] = None if plain["kind"] == "consent" else {k: v for k, v in entity.items() if k in BARE}
-    if plain.get("note"):
+    if plain.get("absorbs"):
+        plain["note"] = None  # with it goes what the two records of a merge were
+    elif plain.get("note"):
         plain["note"]["before"] = dict.fromkeys(plain["note"]["before"], "")
     return msgspec.msgpack.encode({**plain, "title": ""})
 

@@ -54,7 +54,7 @@ class Wanted:
     """
 
     phase: int
-    effect: Literal["create", "update", "delete"]
+    effect: Literal["create", "update", "delete", "merge"]
     change: Change
     hash: bytes
     as_of: int = 0

@@ -103,7 +103,8 @@ class Capture(Section):
 class Identity(Section):
     """[identity]: additions to the built-in policy lists, and how addresses are compared.
 
-    strip_plus: ana+news@ is ana@. gmail_dots: at Gmail, a.na@ is ana@. default_region: the country of telephone numbers
+    strip_plus: ana+news@ is ana@. plus_counts_at: domains, each with everything below it, where it is another mailbox all
+    the same. gmail_dots: at Gmail, a.na@ is ana@. default_region: the country of telephone numbers
     that do not say theirs, as two letters; "" for none, and no such number is ever taken for another country's.
     audit: what the nightly look at everybody does with what it finds: "apply" it (what the model joined, and nothing that a
     person decided), only "propose" it, or "off". audit_at: when, as cron on the wall clock of [hub] timezone.
@@ -112,6 +113,7 @@ class Identity(Section):
     free_domains_extra: tuple[Domain, ...] = ()
     role_localparts_extra: tuple[Annotated[str, AfterValidator(str.lower)], ...] = ()
     strip_plus: bool = True
+    plus_counts_at: tuple[Domain, ...] = ()
     gmail_dots: bool = True
     default_region: Region = ""
     audit: Literal["apply", "propose", "off"] = "apply"
@@ -229,12 +231,14 @@ class Connection(Timed):
     """[connections.<name>]: one account of one connector. `settings` is checked by the connector's own model.
 
     since: how far back the first sync reads. streams: only these; empty for all. every, cron: own schedule.
+    merge_duplicates: whether the tool may be told to merge its own duplicates, each time by a plan a person approves.
     """
 
     connector: str = Field(min_length=1, description="`ihub connectors` lists the names")
     enabled: bool = True
     since: Since | None = None
     streams: tuple[str, ...] = ()
+    merge_duplicates: bool = False
     settings: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     _name: str = PrivateAttr("")

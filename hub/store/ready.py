@@ -6,6 +6,7 @@ give (int, bool, str, bytes, float, None; SQLite gives a bool as 0 or 1). Where 
 statements (`before_cursor_execute`: tracing, a test that counts), SQLAlchemy runs them.
 """
 
+from collections import namedtuple
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import itemgetter
@@ -32,7 +33,7 @@ class _Many(sa.types.TypeDecorator[list[Any]]):
         return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else sa.ARRAY(self.item))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return msgspec.json.encode(value).decode() if dialect.name == "sqlite" else list(value)
+        return _json(value) if dialect.name == "sqlite" else list(value)
 
 
 class _Values(FunctionElement[Any]):
@@ -58,6 +59,38 @@ def among(column: "sa.ColumnElement[Any]", name: str = "values") -> "sa.ColumnEl
     return column.bool_op("IN")(_Values(sa.bindparam(name, type_=_Many(column.type))))
 
 
+class _Pairs(sa.types.TypeDecorator[list[Any]]):
+    """Pairs of texts as one parameter of JSON."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return _json(value)
+
+
+class _PairsOf(FunctionElement[Any]):
+    name = "pairs_of"
+    inherit_cache = True
+
+
+@compiles(_PairsOf, "sqlite")
+def _each_pair(element: _PairsOf, compiler: Any, **kw: Any) -> str:
+    given = compiler.process(element.clauses, **kw)
+    return f"(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each({given}))"  # noqa: S608
+
+
+@compiles(_PairsOf, "postgresql")
+def _unnest_pairs(element: _PairsOf, compiler: Any, **kw: Any) -> str:
+    given = compiler.process(element.clauses, **kw)
+    return f"(SELECT value->>0, value->>1 FROM json_array_elements(CAST({given} AS json)) AS value)"  # noqa: S608
+
+
+def pairs_among(left: "sa.ColumnElement[str]", right: "sa.ColumnElement[str]") -> "sa.ColumnElement[bool]":
+    """`(left, right) IN (the parameter "values")`, pairs of texts: as `among`."""
+    return sa.tuple_(left, right).bool_op("IN")(_PairsOf(sa.bindparam("values", type_=_Pairs())))
+
+
 class Ready(NamedTuple):
     """A compiled statement and how a row becomes its parameters."""
 
@@ -80,19 +113,23 @@ def run(c: Connection, made: Ready, rows: Sequence[dict[str, Any]]) -> None:
 
 
 class _Question(NamedTuple):
-    """order: names of parameters, None where the driver takes them by name. fixed: those the statement itself gives."""
+    """order: names of parameters, None where the driver takes them by name. fixed: those the statement itself gives.
+
+    row: what is made of a row of the driver's.
+    """
 
     sql: str
     order: tuple[str, ...] | None
     fixed: dict[str, Any]
     lists: tuple[str, ...]
+    pairs: bool
+    row: Callable[[Any], Any]
 
 
 def fetch(c: Connection, statement: Any, **given: Any) -> list[Any]:
-    """The rows that a statement made once (`among` for lists) gives, as tuples."""
+    """The rows that a statement made once (`among` for lists) gives, as named tuples; those that change things give none."""
     question = _question(c.dialect, statement)
-    found: list[Any] = _execute(c, question.sql, _parameters(question, given))
-    return found
+    return [*map(question.row, _execute(c, question.sql, _parameters(question, given)))]
 
 
 def tell(c: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
@@ -105,7 +142,7 @@ def tell(c: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
 def _parameters(question: _Question, given: dict[str, Any]) -> Any:
     told = {**question.fixed, **given}
     for name in question.lists:
-        told[name] = list(told[name]) if question.order is None else msgspec.json.encode(told[name]).decode()
+        told[name] = list(told[name]) if question.order is None and not question.pairs else _json(told[name])
     return told if question.order is None else [told[name] for name in question.order]
 
 
@@ -115,10 +152,17 @@ def _question(dialect: Dialect, statement: Any) -> _Question:
     if compiled.post_compile_params:  # lists that the statement itself gives are written out
         blank = {name: None for name, bind in compiled.binds.items() if bind.required}
         compiled = statement.params(blank).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    lists = tuple(name for name, bind in compiled.binds.items() if isinstance(bind.type, _Many))
+    lists = tuple(name for name, bind in compiled.binds.items() if isinstance(bind.type, _Many | _Pairs))
+    pairs = any(isinstance(bind.type, _Pairs) for bind in compiled.binds.values())
     order = tuple(compiled.positiontup) if compiled.positional else None
     fixed = {name: value for name, value in compiled.params.items() if value is not None}
-    return _Question(str(compiled), order, fixed, lists)
+    names = statement.selected_columns.keys() if isinstance(statement, sa.SelectBase) else ()
+    row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]
+    return _Question(str(compiled), order, fixed, lists, pairs, row._make)
+
+
+def _json(values: Any) -> str:
+    return msgspec.json.encode(values).decode()
 
 
 def _execute(c: Connection, sql: str, parameters: Any, is_many: bool = False) -> Any:

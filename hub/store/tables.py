@@ -231,6 +231,10 @@ decision = Table(  # append-only; taking one back is another one, and the time o
     Index("ix_decision_left", "left_identifier_id"),
     Index("ix_decision_right", "right_identifier_id"),
     Index("ix_decision_act", "act"),
+    Index(
+        "ix_decision_revokes", "revokes", sqlite_where=text("revokes IS NOT NULL"),
+        postgresql_where=text("revokes IS NOT NULL"),
+    ),
     Index("ix_decision_people", "act", sqlite_where=text("kind = 'human'"), postgresql_where=text("kind = 'human'")),
     Index(
         "ix_decision_open", "verdict", sqlite_where=text("verdict = 'unsure' AND revoked_at IS NULL"),
@@ -451,7 +455,7 @@ notice = Table(  # "look again": what a vendor's call named, never what it said
 plan = Table(
     "plan", metadata, _id(),
     Column("connection_id", Id, ForeignKey("connection.id"), nullable=False),
-    Column("kind", String(8), nullable=False, server_default="push"),  # push, undo
+    Column("kind", String(8), nullable=False, server_default="push"),  # push, merge: of a tool's own duplicates
     Column("undoes", Id),
     Column("created_at", Micros, nullable=False),
     Column("status", String(16), nullable=False),  # draft, approved, applying, applied, partly, held, superseded, undone
@@ -469,7 +473,7 @@ change = Table(
     Column("kind", String(16), nullable=False),
     Column("key", String(64), nullable=False),
     Column("op", String(8), nullable=False),
-    Column("effect", String(8), nullable=False),  # create, update, delete: what the plan promised
+    Column("effect", String(8), nullable=False),  # create, update, delete, merge: what the plan promised
     Column("payload", LargeBinary, nullable=False),
     Column("hash", LargeBinary(16), nullable=False),
     Column("state", String(12), nullable=False),  # due, sent, done, failed, skipped

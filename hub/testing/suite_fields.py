@@ -1,10 +1,10 @@
-"""Clauses about writing to what a tool has already: single fields of a person or an organization, and opt-outs (W6)."""
+"""Clauses about writing to what a tool has already: single fields of a person or an organization, opt-outs, merges (W6)."""
 
 from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from hub.api import Change, Connector, Consent, Entity, JournalEntry, Organization, Person
+from hub.api import Change, Connector, Consent, Entity, JournalEntry, Organization, Person, Transient
 from hub.testing.suite_bench import Bench
 from hub.testing.suite_driver import Journal
 
@@ -75,6 +75,38 @@ async def opt_outs(b: Bench) -> None:
     if b.manifest.can_undo:
         await _undone(b, connector, [JournalEntry(change=change("opted_out"), receipt=receipt)])
         await _is_out(b, connector, one, "after undo")
+
+
+async def merges(b: Bench) -> None:
+    """Two records are made one, once, though the answer is lost; the receipt names what is left, and no merge is made up."""
+    connector = b.connect()
+    *_, gone, other, one = b.rig.populate(6)
+    there = b.rig.existing()
+    known = {i: await _party(b, connector, i) for i in (other, gone)}
+
+    def change(absorbs: str) -> Change:
+        return Change(
+            key=f"merge/{absorbs}",
+            kind=b.rig.push_kind,
+            op="merge",
+            remote_id=one,
+            absorbs=absorbs,
+            entity=known[absorbs],
+        )
+
+    for method in ("POST", "PUT"):
+        b.fault("drop_answer", method=method, times=1)
+    await b.refused(connector.push([change(other)]), Transient, "a merge whose answer was lost")
+    b.rig.restore()
+    state = b.rig.remote_state()
+    for what in ("was lost", "is known"):
+        (receipt,) = await connector.push([change(other)])
+        b.need(receipt.outcome == "merged", f"a merge whose answer {what} ended as {receipt.outcome}: {receipt.error}")
+        b.need(b.rig.remote_state() == state, f"a merge whose answer {what} was sent again")
+    b.same(b.rig.existing(), (there - {one, other}) | {receipt.remote_id}, "after two records were made one")
+    b.rig.delete(gone)
+    (receipt,) = await connector.push([change(gone)])
+    b.need(receipt.outcome == "failed", f"a merge with a record that is gone ended as {receipt.outcome}")
 
 
 def _fields(b: Bench, remote_id: str, **named: str) -> Change:

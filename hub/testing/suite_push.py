@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from hub.api import Change, HubError, Receipt
 from hub.testing.suite_bench import Bench, Broken
 from hub.testing.suite_driver import Journal, Landed
-from hub.testing.suite_fields import fields, opt_outs
+from hub.testing.suite_fields import fields, merges, opt_outs
 
 AT_ONCE = 3
 
@@ -34,6 +34,8 @@ async def push(b: Bench) -> None:
         await fields(b)
     if "consent" in b.manifest.pushes and b.rig.push_kind == "person":
         await opt_outs(b)
+    if b.declared.merge:
+        await merges(b)
 
 
 def _answered(b: Bench, changes: Sequence[Change], receipts: Sequence[Receipt]) -> None:

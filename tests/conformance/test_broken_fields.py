@@ -1,4 +1,4 @@
-"""The part of W6 about fields and opt-outs can fail: each of these connectors breaks it the way real ones do."""
+"""The part of W6 about fields, opt-outs and merges can fail: each of these connectors breaks it the way real ones do."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as altered
 
-from hub.api import Change, Consent, Organization, Person, Receipt
+from hub.api import Change, Consent, Gone, Organization, Person, Receipt
 from hub.testing import ConnectorSuite
 from hub.testing.suite_bench import Bench, Broken
-from hub.testing.suite_fields import fields, opt_outs
+from hub.testing.suite_fields import fields, merges, opt_outs
 from hub_zendesk import Zendesk
 from hub_zendesk.rig import UsersRig
 
@@ -93,6 +93,29 @@ class Subscribes(Zendesk):
         return [Receipt(key=c.key, outcome="updated") for c in changes]
 
 
+class NeverLooks(Zendesk):
+    """Sends a merge without a look at what became of the one before."""
+
+    async def push(self, changes: Sequence[Change]) -> list[Receipt]:
+        found = []
+        for c in changes:
+            outcome, body = "merged", {"user": {"id": int(c.remote_id)}}
+            try:
+                await self.http.request("PUT", f"api/v2/users/{c.absorbs}/merge", json=body, safe=False)
+            except Gone:
+                outcome = "failed"
+            found.append(Receipt(key=c.key, outcome=outcome, remote_id=c.remote_id))  # type: ignore[arg-type]
+        return found
+
+
+class TakesGoneForMerged(Zendesk):
+    """Believes that whoever is gone went where it was told."""
+
+    async def push(self, changes: Sequence[Change]) -> list[Receipt]:
+        receipts = await super().push(changes)
+        return [altered(r, outcome="merged") if "nothing says" in r.error else r for r in receipts]
+
+
 def said(change: Change) -> dict[str, str]:
     return change.entity.fields if isinstance(change.entity, Person | Organization) else {}
 
@@ -136,6 +159,8 @@ def finding(connector: type[Zendesk], part: Callable[[Bench], Awaitable[None]]) 
         (SaysItDid, opt_outs, "after it was pushed an opt-out reads as nothing"),
         (LooksFirst, opt_outs, "was sent before it was refused"),
         (Subscribes, opt_outs, "a consent of opted_in was not refused"),
+        (NeverLooks, merges, "a merge whose answer was lost ended as failed"),
+        (TakesGoneForMerged, merges, "a merge with a record that is gone ended as merged"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -145,3 +170,4 @@ def test_a_broken_connector_is_found_out(connector: type[Zendesk], part: Any, wo
 
 def test_zendesk_itself_keeps_it() -> None:
     assert finding(Zendesk, fields) == ""
+    assert finding(Zendesk, merges) == ""

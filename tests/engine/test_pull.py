@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from acorn import Killed, Vendor
+from databases import on_sqlite
 from world import START, US, World, crash_in_commit, mail, who
 
 from hub import status as st
@@ -57,6 +58,7 @@ def dispositions(world: World) -> dict[str, str]:
 # --- the plain way ------------------------------------------------------------------------------------------------
 
 
+@on_sqlite
 def test_everything_arrives_and_the_next_run_has_nothing_to_do(store: Store) -> None:
     vendor = filled()
     world = World(store, {"a": vendor})
@@ -72,6 +74,7 @@ def test_everything_arrives_and_the_next_run_has_nothing_to_do(store: Store) -> 
     world.check()
 
 
+@on_sqlite
 def test_new_changed_and_deleted_mail_follows(store: Store) -> None:
     vendor = filled(3)
     world = World(store, {"a": vendor})
@@ -213,6 +216,7 @@ def test_a_bad_record_costs_itself_and_is_mended_when_it_changes(store: Store) -
     assert len(world.timeline()) == 5
 
 
+@on_sqlite
 def test_a_record_tells_of_one_interaction(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(store, {"a": Vendor()})
     run = world.run("a")
@@ -222,6 +226,7 @@ def test_a_record_tells_of_one_interaction(store: Store, monkeypatch: pytest.Mon
     assert world.timeline() == {}
 
 
+@on_sqlite
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_a_blocked_person_nothing_is_kept_whatever_the_record_says(
     store: Store, monkeypatch: pytest.MonkeyPatch, order: int
@@ -291,6 +296,7 @@ def test_odd_characters_cost_at_most_their_record(
     world.check()
 
 
+@on_sqlite
 def test_a_record_that_can_no_longer_be_mapped_keeps_its_place_on_the_timeline(store: Store) -> None:
     vendor = filled(2)
     world = World(store, {"a": vendor})
@@ -318,6 +324,7 @@ def test_a_record_named_twice_in_a_page_ends_as_its_last_form(store: Store) -> N
     world.check()
 
 
+@on_sqlite
 def test_ids_named_and_not_given(store: Store) -> None:
     world = World(store, {"a": filled(2)})
     world.sync()
@@ -346,6 +353,7 @@ def test_a_record_we_let_go_of_and_the_listing_names_again_comes_back_whole(stor
     assert len(world.timeline()) == (1 if gone[0][1] else 2)
 
 
+@on_sqlite
 def test_what_a_full_listing_names_but_does_not_give_is_not_taken_for_missing(store: Store) -> None:
     vendor = filled(2)
     world = World(store, {"a": vendor})
@@ -362,6 +370,7 @@ def test_what_a_full_listing_names_but_does_not_give_is_not_taken_for_missing(st
 # --- deletions and the brake --------------------------------------------------------------------------------------
 
 
+@on_sqlite
 def test_an_expired_cursor_reads_everything_again_and_finds_what_was_deleted_meanwhile(store: Store) -> None:
     vendor = filled(8)
     world = World(store, {"a": vendor})
@@ -378,6 +387,7 @@ def test_an_expired_cursor_reads_everything_again_and_finds_what_was_deleted_mea
     world.check()
 
 
+@on_sqlite
 def test_a_cursor_that_keeps_expiring_does_not_read_everything_all_day(store: Store) -> None:
     vendor = filled(4)
     world = World(store, {"a": vendor})
@@ -396,6 +406,7 @@ def test_a_cursor_that_keeps_expiring_does_not_read_everything_all_day(store: St
     world.check()
 
 
+@on_sqlite
 def test_records_hidden_from_a_listing_but_there_when_asked_for_stay(store: Store) -> None:
     vendor = filled(12)
     world = World(store, {"a": vendor})
@@ -408,6 +419,7 @@ def test_records_hidden_from_a_listing_but_there_when_asked_for_stay(store: Stor
     assert len(world.timeline()) == 12
 
 
+@on_sqlite
 def test_when_a_third_vanishes_nothing_is_removed_until_a_person_says_so(store: Store) -> None:
     vendor = filled(20)
     world = World(store, {"a": vendor})
@@ -446,6 +458,7 @@ def test_a_rejected_hold_keeps_everything_and_released_records_that_still_answer
     assert len(world.timeline()) == 20
 
 
+@on_sqlite
 def test_a_half_finished_listing_deletes_nothing(store: Store) -> None:
     vendor = filled(9)
     world = World(store, {"a": vendor})
@@ -462,6 +475,7 @@ def test_a_half_finished_listing_deletes_nothing(store: Store) -> None:
     world.check()
 
 
+@on_sqlite
 def test_a_record_deleted_and_made_again(store: Store) -> None:
     vendor = filled(2)
     world = World(store, {"a": vendor})
@@ -548,6 +562,7 @@ def test_trouble_has_a_status_an_exit_code_and_one_issue(
     assert stream(world)["last_good_at"] is not None
 
 
+@on_sqlite
 def test_a_missing_scope_stops_its_stream_only(store: Store) -> None:
     vendor = filled(2)
     vendor.put("parties", "1", Person(external_id="1", name="Ana"))
@@ -570,6 +585,7 @@ def test_a_refused_sign_in_at_the_check_touches_nothing(store: Store) -> None:
     assert causes(world) == set()
 
 
+@on_sqlite
 def test_a_bug_of_the_connector_costs_its_stream_and_is_told(store: Store) -> None:
     vendor = filled(2, trouble=[ZeroDivisionError("a bug")])
     vendor.put("parties", "1", Person(external_id="1", name="Ana"))
@@ -582,6 +598,7 @@ def test_a_bug_of_the_connector_costs_its_stream_and_is_told(store: Store) -> No
     assert causes(world) == set()
 
 
+@on_sqlite
 def test_wrong_names_are_answered_not_raised(store: Store) -> None:
     world = World(store, {"a": filled(1)})
     result = asyncio.run(world.engine.sync("b"))
@@ -653,6 +670,7 @@ def test_a_new_own_domain_turns_direction_and_parties(store: Store) -> None:
     assert kinds == {"own"}
 
 
+@on_sqlite
 def test_judging_again_while_a_listing_is_under_way_hides_no_deletion(store: Store) -> None:
     vendor = filled(9)
     world = World(store, {"a": vendor})

@@ -111,8 +111,10 @@ class Watch:
         self._process = None
 
 
-def survive(world: World, points: Sequence[Point], most_s: float = 600.0) -> tuple[Survived, Watch]:
-    """Run the driver on a served world, killing it at each point in turn, until it comes to its end.
+def survive(
+    world: World, points: Sequence[Point], most_s: float = 600.0, module: str = "tests.faults.driver"
+) -> tuple[Survived, Watch]:
+    """Run a driver on a served world, killing it at each point in turn, until it comes to its end.
 
     Raises AssertionError with the process's words when it fails by itself, or takes longer than `most_s`.
     """
@@ -124,7 +126,7 @@ def survive(world: World, points: Sequence[Point], most_s: float = 600.0) -> tup
         while True:
             found.starts += 1
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.driver", str(world.folder)], cwd=ROOT, text=True,
+                [sys.executable, "-m", module, str(world.folder)], cwd=ROOT, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
             watch.aim(process)

@@ -1,22 +1,27 @@
 """The audit: everybody at once, the same whatever came first; killed in the middle it has changed nothing."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from textwrap import dedent
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from hub import identity
+from hub.api import Person
 from hub.store import Store
 from hub.store import tables as t
 from tests.identity.test_joining import crowd, okonkwo
 from tests.identity.test_resolve import NOW, RULES, Book, person
-from tests.identity.test_undo import act, as_stored, from_scratch, members, people, state
+from tests.identity.test_undo import TOOLS, act, as_stored, from_scratch, members, people, state
 
 
 def run(book: Book) -> identity.Audit:
@@ -57,6 +62,113 @@ def test_the_audit_ends_the_same_whatever_came_first(store: Store) -> None:
         assert run(book).count("join") == run(book).count("part") == 0
     assert seen[0] == seen[1] == seen[2]
     assert any(len([x for x in group if " " in x and ":" in x]) > 1 for group in seen[0])
+
+
+def test_what_was_asked_when_less_was_known_is_joined_once_it_is_sure(store: Store) -> None:
+    book = Book(store)
+    book.take(*crowd())
+    number = okonkwo("", "", "").identifiers[-1]
+    named = {"name": "Wilhelmina Okonkwo", "fields": {"city": "Oslo"}}
+    book.take(person("900", "wo@fir.example", **named))
+    book.take(person("w5", "wilhelmina@gmail.com", tool="beech:users", also=(number,), **named))
+    assert book.party("900", "acorn:contacts")["id"] != book.party("w5", "beech:users")["id"]
+    with store.read() as c:
+        verdicts = sa.select(t.decision.c.verdict).where(t.decision.c.kind == "model")
+        assert c.execute(verdicts).scalars().all() == ["unsure"]
+    book.take(person("c3", "wo@fir.example", tool="cedar:members", also=(number,), **named))
+    assert book.party("900", "acorn:contacts")["id"] == book.party("w5", "beech:users")["id"]
+    assert as_stored(book) == from_scratch(book)
+
+
+def several(seed: int) -> list[Any]:
+    """People of several tools, and mail of some. Two addresses are listed by many of them, at whatever names."""
+    draw, found = Random(seed), list[Any]()
+    named = [one.name for one in crowd(14)] + ["", "Ana Ruiz", "A. Ruiz", "Ana Ruiz"]
+    for n in range(18):
+        name, tool = draw.choice(named), draw.choice(TOOLS)
+        listed = [at for at in (FRONT, "wenatchee@gmail.com") if draw.random() < 0.45]
+        own = name.lower().replace(". ", "").replace(" ", ".")
+        listed += [f"{own}@{host}" for host in ("kestrel.example", "gmail.com") if own and draw.random() < 0.4]
+        found.append(person(f"{tool[0]}{n}", *listed, tool=tool, name=name, fields={"city": "Oslo"}))
+        if own and draw.random() < 0.5:
+            found.append((f"{own}@gmail.com", draw.choice((name, own, "Ana R."))))
+    return found
+
+
+def shared(book: Book) -> set[str]:
+    with book.store.read() as c:
+        where = (t.identifier.c.sharing == "shared", t.identifier.c.scheme == "email")
+        return set(c.execute(sa.select(t.identifier.c.value).where(*where)).scalars())
+
+
+@pytest.mark.parametrize("kept_store", ["sqlite"], indirect=True)
+def test_addresses_of_many_and_their_people_end_the_same_too(emptied: Callable[[], Store]) -> None:
+    turned = set[str]()
+    for seed in range(3):
+        ends = []
+        for turn in range(2):
+            book, told = Book(emptied()), several(seed)
+            Random(turn).shuffle(told)
+            for one in told:
+                if isinstance(one, tuple):
+                    book.mail(one[0], **{one[0].partition("@")[0]: one[1]})
+                else:
+                    book.take(one)
+            run(book)
+            ends.append((as_stored(book), shared(book)))
+            assert as_stored(book) == from_scratch(book)
+            assert not run(book).changed
+        assert ends[0] == ends[1], seed
+        turned |= ends[0][1]
+    assert turned
+
+
+FRONT = "front@kestrel.example"
+
+
+def staff(*numbers: int, listing: bool = True) -> list[Person]:
+    everybody = crowd(14)
+    return [
+        person(f"s{n}", *([FRONT] if listing else []), f"s{n}@kestrel.example", name=everybody[n].name) for n in numbers
+    ]
+
+
+def test_an_address_of_many_is_somebodys_again_when_the_others_let_go(store: Store) -> None:
+    book = Book(store)
+    book.take(*staff(0))
+    book.mail(FRONT)
+    first = book.party(FRONT)["id"]
+    assert first == book.party("s0", "acorn:contacts")["id"]
+    for n in range(1, 9):
+        book.take(*staff(n))
+    crowded = state(book)
+    mailbox = book.party(FRONT)
+    assert (mailbox["kind"], mailbox["sharing"]) == ("mailbox", "shared")
+    assert compared(book, "s3") == (("s3@kestrel.example",), (FRONT,))
+    for again in (1, 2):
+        book.now += timedelta(minutes=1)
+        book.take(*staff(*range(1, 9), listing=False))
+        assert (book.party(FRONT)["id"], book.party(FRONT)["sharing"]) == (first, "personal")
+        assert compared(book, "s0") == ((FRONT, "s0@kestrel.example"), ())
+        assert as_stored(book) == from_scratch(book)
+        book.now += timedelta(minutes=1)
+        book.take(*staff(*range(1, 9)))
+        assert state(book) == crowded, again
+    with store.write() as c:  # as when all that told of them is erased
+        gone = [book.records[f"s{n}"] for n in range(1, 9)]
+        c.execute(sa.delete(t.observation).where(t.observation.c.record_id.in_(gone)))
+    assert run(book).count("join") == 1
+    assert book.party(FRONT)["id"] == first
+    assert compared(book, "s0") == ((FRONT, "s0@kestrel.example"), ())
+    assert not run(book).changed
+
+
+def compared(book: Book, number: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(addresses, mailboxes) that a record is compared by."""
+    with book.store.read() as c:
+        mine = sa.select(t.node.c.fields).join(t.identifier).where(t.identifier.c.value == number)
+        told = json.loads(c.execute(mine).scalar_one())
+    return tuple(told.get("email", ())), tuple(told.get("mailboxes", ()))
 
 
 def test_it_parts_what_the_model_joined_on_less_and_leaves_what_a_person_did(store: Store) -> None:

@@ -27,6 +27,9 @@ def test_the_match_key_of_an_address(address: str, match: str) -> None:
 def test_plus_and_dots_can_be_told_apart_by_configuration() -> None:
     assert email_match("a.na+x@gmail.com", strip_plus=False) == "ana+x@gmail.com"
     assert email_match("a.na+x@gmail.com", gmail_dots=False) == "a.na@gmail.com"
+    here = frozenset({"kestrel.example"})
+    assert email_match("ana+x@eu.kestrel.example", plus_counts_at=here) == "ana+x@eu.kestrel.example"
+    assert email_match("ana+x@evil-kestrel.example", plus_counts_at=here) == "ana@evil-kestrel.example"
 
 
 @given(st.emails())
@@ -86,9 +89,17 @@ def test_hosts_that_say_they_are_a_mailing_lists(address: str, is_one: bool) -> 
         ("sam@ourco.example", "own"), ("SAM@EU.OURCO.EXAMPLE", "own"), ("sam@notourco.example", "external"),
         ("sam@ourco.example.org", "external"), ("sam@free.example", "own"), ("other@free.example", "external"),
         ("help@ourco.example", "list"), ("Help@OURCO.example", "list"), ("", "external"), ("sam", "external"),
+        ("sam@ourco.example.", "own"), ("help@ourco.example.", "list"), ("sam@free.example.", "own"),
+        ("sam@EU.Bürocö.example", "own"), ("sam@xn--broc-8qa6a.example", "own"), ("sam@bürocö。example", "own"),
+        ("desk@bürocö.example", "list"), ("sam@bu\u0308roco\u0308.example", "own"), ("sam@burocö.example", "external"),
+        ("sam@.", "external"), ("sam@..example", "external"),
     ],
 )  # fmt: skip
 def test_on_which_side_of_the_table_an_address_sits(address: str, side: str) -> None:
-    own = Own(frozenset({"ourco.example"}), frozenset({"sam@free.example"}), frozenset({"help@ourco.example"}))
+    """A host is one host with a dot at its end, in another script's dots, and as DNS writes it ("xn--")."""
+    own = Own(
+        frozenset({"ourco.example", "bürocö.example"}), frozenset({"sam@free.example"}),
+        frozenset({"help@ourco.example", "desk@xn--broc-8qa6a.example"}),
+    )  # fmt: skip
     assert own.side(address) == side
     assert own.plus(frozenset({"other@free.example"})).side("other@free.example") == "own"

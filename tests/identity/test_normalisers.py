@@ -12,7 +12,7 @@ from hub import plugins
 from hub.api import ConfigError, Normalised, Normaliser
 from hub.identity import normal
 from hub.identity.match.record import prepare
-from hub.identity.normalisers import KINDS, LONGEST, NOTHING, Normalisers, hub_normalisers, installed, is_merge_key
+from hub.identity.normalisers import KINDS, LONGEST, NOTHING, Normalisers, hub_normalisers, installed
 
 BUILT_IN = Normalisers(hub_normalisers())
 
@@ -45,7 +45,6 @@ BUILT_IN = Normalisers(hub_normalisers())
 def test_addresses(given: str, value: str, sharing: str) -> None:
     found = BUILT_IN("email", given)
     assert (found.value, found.sharing) == (value, sharing)
-    assert is_merge_key(found) is (sharing == "personal")
 
 
 def test_settings_for_addresses_and_domains() -> None:
@@ -71,7 +70,6 @@ def test_settings_for_addresses_and_domains() -> None:
 def test_phones(given: str, region: str, value: str) -> None:
     found = BUILT_IN("phone", given, region)
     assert found == Normalised(value)
-    assert not is_merge_key(found)
 
 
 @pytest.mark.parametrize(
@@ -105,10 +103,9 @@ def test_domains(given: str, value: str, sharing: str) -> None:
         ("x:ana", "", "x:ana"), ("http://[", "", ""), ("ana berg", "x", ""),
     ],
 )  # fmt: skip
-def test_handles_are_never_a_key_by_themselves(given: str, scheme: str, value: str) -> None:
+def test_handles_are_what_anybody_may_write(given: str, scheme: str, value: str) -> None:
     found = BUILT_IN("social_handle", given, scheme=scheme)
     assert found == (Normalised(value, "public_handle") if value else NOTHING)
-    assert not is_merge_key(found)
 
 
 def test_names() -> None:
@@ -116,7 +113,6 @@ def test_names() -> None:
     assert BUILT_IN("person_name", "ana|maria|berg").value == "ana|maria|berg"
     assert BUILT_IN("person_name", "||").value == ""
     assert BUILT_IN("company_name", "The Kestrel GmbH & Co. KG").value == "kestrel"
-    assert not is_merge_key(BUILT_IN("person_name", "Ana Berg"))
 
 
 def test_free_disposable_and_own_domains_imply_no_employer() -> None:

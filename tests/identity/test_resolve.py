@@ -28,6 +28,7 @@ class Book:
     def __init__(self, store: Store, rules: Rules = RULES) -> None:
         self.store = store
         self.rules = rules
+        self.now = NOW
         with store.write() as c:
             c.execute(sa.insert(t.connection).values(id=1, name="a", connector="acorn"))
             c.execute(sa.insert(t.stream).values(id=1, connection_id=1, name="parties"))
@@ -35,7 +36,7 @@ class Book:
     def mail(self, *addresses: str, lists: Iterable[str] = (), **names: str) -> dict[str, Who]:
         named = {Identifier("email", a): names.get(a.partition("@")[0], "") for a in addresses}
         with self.store.write() as c:
-            found = resolve(c, named, self.rules, NOW, frozenset(lists))
+            found = resolve(c, named, self.rules, self.now, frozenset(lists))
         return {i.value: w for i, w in found.items()}
 
     def take(self, *entities: Person | Organization) -> list[Moved]:
@@ -50,7 +51,7 @@ class Book:
                     row |= {"first_seen_at": 0, "last_seen_at": 0}
                     rid = c.execute(sa.insert(t.record).values(**row).returning(t.record.c.id)).scalar_one()
                 records.append((rid, e))
-            self.parties, moved, self.echoes = observe(c, records, self.rules, NOW)
+            self.parties, moved, self.echoes = observe(c, records, self.rules, self.now)
         self.records = {e.external_id: rid for rid, e in records}
         return moved
 

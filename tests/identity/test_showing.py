@@ -12,7 +12,7 @@ from world import START, US, World, mail, who
 
 from hub.api import Identifier, Interaction, Organization, Participation, Person
 from hub.engine.foresee import foresee
-from hub.identity import lists, showing, why
+from hub.identity import Rules, lists, showing, why
 from hub.store import Store
 from hub.store import tables as t
 
@@ -36,6 +36,8 @@ def build(store: Store) -> World:
     crm, desk = Vendor(page_size=9), Vendor(page_size=9)
     kestrel = (Identifier("crm:companies", "o1"), Identifier("domain", "kestrel.example"))
     crm.put("parties", "o1", Organization(external_id="o1", name="Kestrel Ltd", identifiers=kestrel))
+    north = (Identifier("crm:companies", "o2"), Identifier("domain", "kestrel-north.example"))
+    crm.put("parties", "o2", Organization("o2", north, "Kestrel North", parent=kestrel[0]))
     crm.put(
         "parties", "1", person(CRM, "1", "Ana Ruiz", "ana@kestrel.example", "info@kestrel.example", "+49 40 5550123")
     )
@@ -85,7 +87,7 @@ def scene(kept_store: Store) -> World:
 
 def ident(world: World, text: str) -> int:
     with world.store.read() as c:
-        found = showing.find(c, text, "DE")
+        found = showing.find(c, text, Rules(default_region="DE"))
     assert found is not None, text
     return found
 
@@ -163,6 +165,12 @@ def test_a_question_about_somebody_is_shown_with_them(scene: World) -> None:
 def test_a_company_and_nobody(scene: World) -> None:
     found = ask(scene, showing.show, party(scene, "kestrel.example"))
     assert (found["party"]["kind"], [r["external_id"] for r in found["records"]]) == ("organization", ["o1"])
+    assert found["part_of"] == []
+    (below,) = found["parts"]
+    assert (below["organization"]["name"], below["by"]) == ("Kestrel North", ["crm/parties/o2"])
+    north = ask(scene, showing.show, party(scene, "kestrel-north.example"))
+    assert [(r["organization"]["name"], r["by"]) for r in north["part_of"]] == [("Kestrel Ltd", ["crm/parties/o2"])]
+    assert (north["parts"], north["party"]["organization"]) == ([], None)  # a part of it, and a company of its own
     with pytest.raises(KeyError):
         ask(scene, showing.show, 10**9)
 

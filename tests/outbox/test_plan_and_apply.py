@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 from acorn import Killed, Vendor
+from databases import on_sqlite
 from world import START, US, World, crash_in_commit, mail, who
 
 from hub import status as st
@@ -64,6 +65,7 @@ def pushed(world: World, kind: str = "interaction") -> dict[str, Any]:
 # --- plan and apply -----------------------------------------------------------------------------------------------
 
 
+@on_sqlite
 def test_a_plan_keeps_its_promise(store: Store) -> None:
     world = hub(store)
     plan = world.plan()
@@ -82,6 +84,7 @@ def test_a_plan_keeps_its_promise(store: Store) -> None:
     assert (again.id, again.changes, again.unchanged) == (0, 0, 4)
 
 
+@on_sqlite
 def test_companies_come_before_people_and_people_before_what_hangs_on_them(store: Store) -> None:
     world = hub(store)
     world.apply(world.plan().id)
@@ -89,6 +92,7 @@ def test_companies_come_before_people_and_people_before_what_hangs_on_them(store
     assert kinds == sorted(kinds, key=["organization", "person", "interaction"].index)
 
 
+@on_sqlite
 def test_an_interaction_carries_everybody_and_its_links(store: Store) -> None:
     world = hub(store)
     world.apply(world.plan().id)
@@ -109,6 +113,7 @@ def test_our_own_people_and_mailing_lists_become_no_contacts(store: Store) -> No
     assert set(pushed(world, "organization")) == {"kestrel.example"}
 
 
+@on_sqlite
 def test_what_changes_is_updated_and_what_goes_is_deleted(store: Store) -> None:
     world = hub(store)
     world.settle()
@@ -137,6 +142,7 @@ def test_a_change_that_is_taken_back_before_the_plan_is_no_change(store: Store) 
     assert world.plan().changes == 0
 
 
+@on_sqlite
 def test_a_change_between_plan_and_apply_is_in_the_next_plan(store: Store) -> None:
     world = hub(store)
     plan = world.plan()
@@ -165,6 +171,7 @@ def test_a_page_whose_clock_was_read_before_the_plan_but_committed_after_is_not_
     assert pushed(world)["About m1"].text == "Slow page"
 
 
+@on_sqlite
 def test_a_deletion_between_plan_and_apply_is_in_the_next_plan(store: Store) -> None:
     world = hub(store)
     plan = world.plan()
@@ -196,6 +203,7 @@ def test_people_the_destination_has_already_are_used_not_made_again(store: Store
     assert {"c77", "c78"} <= linked
 
 
+@on_sqlite
 def test_what_came_from_the_destination_itself_is_not_pushed_back(store: Store) -> None:
     world = hub(store)
     sor(world).mail(mail("m1"))
@@ -241,6 +249,7 @@ def test_who_becomes_a_contact(store: Store, create: str, people: set[str]) -> N
     assert world.plan().changes == 0
 
 
+@on_sqlite
 def test_only_the_kinds_asked_for_are_pushed(store: Store) -> None:
     world = hub(store, system_of_record={"push": ("person", "organization")})
     world.settle()
@@ -248,6 +257,7 @@ def test_only_the_kinds_asked_for_are_pushed(store: Store) -> None:
     assert len(pushed(world, "person")) == 3
 
 
+@on_sqlite
 def test_interactions_without_contacts_are_filed_where_they_can_be(store: Store) -> None:
     world = hub(store, system_of_record={"push": ("interaction",)})
     contact = Person(
@@ -269,6 +279,7 @@ def test_older_interactions_stay_out(store: Store) -> None:
     assert set(pushed(world)) == {"About new"}
 
 
+@on_sqlite
 def test_nobody_to_file_it_under(store: Store) -> None:
     world = hub(store, mail("m1", f"sam@{US}", [f"kim@{US}"]), capture={"internal": "keep"})
     plan = world.plan()
@@ -371,6 +382,7 @@ def test_without_a_system_of_record_the_setting_is_named(store: Store) -> None:
         world.plan()
 
 
+@on_sqlite
 def test_the_brake_holds_a_plan_that_changes_much(store: Store) -> None:
     letters = [mail(f"m{i:02}", minute=i) for i in range(12)]
     world = hub(store, *letters, system_of_record={"brake_percent": 20.0, "brake_count": 3})
@@ -455,6 +467,7 @@ def test_a_lost_answer_is_looked_up_before_anything_is_sent_again(store: Store) 
     assert dict(attempts)[2] >= 1
 
 
+@on_sqlite
 def test_a_destination_that_stays_away_is_tried_a_few_times_and_then_left_for_later(store: Store) -> None:
     world = hub(store)
     plan = world.plan()
@@ -467,6 +480,7 @@ def test_a_destination_that_stays_away_is_tried_a_few_times_and_then_left_for_la
     assert len(sor(world).held()) == 9
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [(RateLimited("slow", retry_after_s=60), st.WAITING, st.PARTLY), (AuthError("revoked"), st.RECONNECT, st.REAUTH)],
@@ -538,6 +552,7 @@ def test_one_worker_applies_at_a_time_and_one_that_lost_its_lease_records_nothin
     assert len(sor(world).log) == count
 
 
+@on_sqlite
 def test_progress_is_told(store: Store) -> None:
     world = hub(store)
     plan = world.plan()
@@ -551,6 +566,7 @@ def test_progress_is_told(store: Store) -> None:
 # --- undo ---------------------------------------------------------------------------------------------------------
 
 
+@on_sqlite
 def test_a_plan_can_be_taken_back_and_made_again(store: Store) -> None:
     world = hub(store)
     plan = world.plan()

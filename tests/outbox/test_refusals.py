@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 import sqlalchemy as sa
 from acorn import Vendor, entities
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import START, World
 
@@ -83,73 +83,80 @@ happening = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(events=st.lists(happening, max_size=12))
-def test_any_interleaving_of_five_systems_folds_by_the_rule(emptied: Callable[[], Store], events: list[Event]) -> None:
+def test_any_interleaving_of_five_systems_folds_by_the_rule(emptied: Callable[[], Store], store: Store) -> None:
     """Each tool's record says one thing at a time, and all it ever said counts."""
-    with emptied().write() as c:
-        ids = {}
-        row = {"connector": "acorn", "name": "x"}
-        connection = c.execute(sa.insert(t.connection).values(**row).returning(t.connection.c.id)).scalar_one()
-        stream = sa.insert(t.stream).values(connection_id=connection, name="parties").returning(t.stream.c.id)
-        stream_id = c.execute(stream).scalar_one()
-        party = sa.insert(t.party).values(public_id="p1", kind="person", created_at=0, changed_at=0)
-        party_id = c.execute(party.returning(t.party.c.id)).scalar_one()
-        address = {"scheme": ANA.scheme, "value": ANA.value, "match_value": ANA.value, "sharing": "personal"}
-        made = sa.insert(t.identifier).values(party_id=party_id, **address).returning(t.identifier.c.id)
-        address_id = c.execute(made).scalar_one()
+
+    @settings(max_examples=120 if store.is_sqlite else 30)
+    @given(events=st.lists(happening, max_size=12))
+    def any_interleaving(events: list[Event]) -> None:
+        with emptied().write() as c:
+            ids = {}
+            row = {"connector": "acorn", "name": "x"}
+            connection = c.execute(sa.insert(t.connection).values(**row).returning(t.connection.c.id)).scalar_one()
+            stream = sa.insert(t.stream).values(connection_id=connection, name="parties").returning(t.stream.c.id)
+            stream_id = c.execute(stream).scalar_one()
+            party = sa.insert(t.party).values(public_id="p1", kind="person", created_at=0, changed_at=0)
+            party_id = c.execute(party.returning(t.party.c.id)).scalar_one()
+            address = {"scheme": ANA.scheme, "value": ANA.value, "match_value": ANA.value, "sharing": "personal"}
+            made = sa.insert(t.identifier).values(party_id=party_id, **address).returning(t.identifier.c.id)
+            address_id = c.execute(made).scalar_one()
+            for name in TOOLS:
+                record = {"external_id": name, "hash": b"", "disposition": "new", "first_seen_at": 0, "last_seen_at": 0}
+                made = sa.insert(t.record).values(stream_id=stream_id, **record).returning(t.record.c.id)
+                ids[name] = c.execute(made).scalar_one()
+            for e in events:
+                said = [] if e.state == "silent" else [(address_id, consent("r", e.state, e.minute, e.evidence))]
+                parties.tell(c, [(ids[e.tool], said)])
+            stands = parties.standing(c, [party_id]).get((party_id, "email"), parties.Standing("unknown"))
+            outs = set(c.execute(sa.select(parties.opted_out().c.party_id)).scalars())
+        assert stands.state == should_be(events)
+        assert outs == ({party_id} if stands.state == "opted_out" else set())
+
+    any_interleaving()
+
+
+def test_any_interleaving_with_what_we_write_through_the_whole_hub(emptied: Callable[[], Store], store: Store) -> None:
+    @settings(max_examples=4 if store.is_sqlite else 2)
+    @given(
+        events=st.lists(happening, min_size=3, max_size=6),
+        reads=st.lists(st.sampled_from(TOOLS), max_size=6),
+        writes=st.lists(st.booleans(), max_size=6),
+    )
+    def any_interleaving(events: list[Event], reads: list[str], writes: list[bool]) -> None:
+        world = hub(emptied(), *TOOLS)
+        seen: dict[str, Event] = {}  # a tool holds one statement at a time; the hub sees those that stood when it read
+        told: list[Event] = []
+
+        def read(name: str) -> None:
+            world.sync(name)
+            if name in seen:
+                told.append(seen[name])
+
+        for n, event in enumerate(events):
+            tell(world.vendors[event.tool], event)
+            seen[event.tool] = event
+            for name in reads[n : n + 1]:
+                read(name)
+            if writes[n : n + 1] == [True]:
+                for name in TOOLS:
+                    deliver(world, name)
+                    if standing(world) == "opted_out" and name in seen and "opted_out" in says(world, name):
+                        seen.pop(name)  # our own word stands there now; it adds nothing
         for name in TOOLS:
-            record = {"external_id": name, "hash": b"", "disposition": "new", "first_seen_at": 0, "last_seen_at": 0}
-            made = sa.insert(t.record).values(stream_id=stream_id, **record).returning(t.record.c.id)
-            ids[name] = c.execute(made).scalar_one()
-        for e in events:
-            said = [] if e.state == "silent" else [(address_id, consent("r", e.state, e.minute, e.evidence))]
-            parties.tell(c, [(ids[e.tool], said)])
-        stands = parties.standing(c, [party_id]).get((party_id, "email"), parties.Standing("unknown"))
-        outs = set(c.execute(sa.select(parties.opted_out().c.party_id)).scalars())
-    assert stands.state == should_be(events)
-    assert outs == ({party_id} if stands.state == "opted_out" else set())
-
-
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    events=st.lists(happening, min_size=3, max_size=6),
-    reads=st.lists(st.sampled_from(TOOLS), max_size=6),
-    writes=st.lists(st.booleans(), max_size=6),
-)
-def test_any_interleaving_with_what_we_write_through_the_whole_hub(
-    emptied: Callable[[], Store], events: list[Event], reads: list[str], writes: list[bool]
-) -> None:
-    world = hub(emptied(), *TOOLS)
-    seen: dict[str, Event] = {}  # a tool holds one statement at a time; the hub sees those that stood when it read
-    told: list[Event] = []
-
-    def read(name: str) -> None:
-        world.sync(name)
-        if name in seen:
-            told.append(seen[name])
-
-    for n, event in enumerate(events):
-        tell(world.vendors[event.tool], event)
-        seen[event.tool] = event
-        for name in reads[n : n + 1]:
             read(name)
-        if writes[n : n + 1] == [True]:
+        assert standing(world) == should_be(told)
+        for _ in range(2):
             for name in TOOLS:
                 deliver(world, name)
-                if standing(world) == "opted_out" and name in seen and "opted_out" in says(world, name):
-                    seen.pop(name)  # our own word stands there now; it adds nothing
-    for name in TOOLS:
-        read(name)
-    assert standing(world) == should_be(told)
-    for _ in range(2):
-        for name in TOOLS:
-            deliver(world, name)
-            world.sync(name)
-    assert standing(world) == should_be(told)
-    if standing(world) == "opted_out":
-        assert all(says(world, name) == ["opted_out"] for name in TOOLS if world.vendors[name].feeds["parties"].records)
-    assert not any(deliver(world, name) for name in TOOLS)
+                world.sync(name)
+        assert standing(world) == should_be(told)
+        if standing(world) == "opted_out":
+            assert all(
+                says(world, name) == ["opted_out"] for name in TOOLS if world.vendors[name].feeds["parties"].records
+            )
+        assert not any(deliver(world, name) for name in TOOLS)
+
+    any_interleaving()
 
 
 def test_a_refusal_in_one_tool_reaches_the_others_once(store: Store) -> None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from acorn import Vendor, body
+from databases import on_sqlite
 from world import START, US, World, mail
 
 from hub import reports
@@ -81,6 +82,7 @@ def copies(store: Store) -> Copies:
     return Copies(store)
 
 
+@on_sqlite
 def test_a_later_answer_replaces_an_earlier_one_and_a_refusal_stays_on_the_timeline(copies: Copies) -> None:
     copies.take("a", copy("m", ana="unanswered", bo="accepted"))
     assert copies.answers == {ANA: "unanswered", BO: "accepted"}
@@ -90,6 +92,7 @@ def test_a_later_answer_replaces_an_earlier_one_and_a_refusal_stays_on_the_timel
     assert copies.entry["subject"] == "Review"
 
 
+@on_sqlite
 def test_the_organizers_copy_knows_best_whatever_comes_first(emptied: Callable[[], Store]) -> None:
     """A guest's copy may hold an old answer for ever; a copy that knows of none takes none away."""
     steps = [
@@ -106,6 +109,7 @@ def test_the_organizers_copy_knows_best_whatever_comes_first(emptied: Callable[[
     assert found == [{ANA: "declined", BO: "tentative"}] * 6
 
 
+@on_sqlite
 def test_the_organizers_copy_says_when_it_is_whatever_comes_first(emptied: Callable[[], Store]) -> None:
     """Moved from minute 0 to minute 30: colleagues' calendars that are read later, or never again, hold the old time."""
     steps = [
@@ -115,6 +119,7 @@ def test_the_organizers_copy_says_when_it_is_whatever_comes_first(emptied: Calla
     assert moved_to(emptied, steps) == {30}
 
 
+@on_sqlite
 def test_of_an_outsiders_meeting_the_copy_moved_most_often_counts(emptied: Callable[[], Store]) -> None:
     """No copy is the organizer's; ten is more than nine, and a count that is no number is none."""
     steps = [
@@ -136,6 +141,7 @@ def moved_to(emptied: Callable[[], Store], steps: Sequence[tuple[str, Interactio
     return found
 
 
+@on_sqlite
 def test_an_answer_in_a_copy_that_is_not_shown_reaches_the_destination(copies: Copies) -> None:
     copies.take("a", copy("own", True))
     copies.take("b", copy("guest", bo="unanswered"))

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 from acorn import Vendor, body
+from databases import on_sqlite
 from world import START, US, World, mail, timeline, who
 
 from hub.api import Attachment, Identifier, Interaction, Organization, Person, RawRecord
@@ -91,6 +92,7 @@ def test_a_mail_is_an_entry_of_everybody_in_it_and_of_their_company(desk: Desk) 
     }  # fmt: skip
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("sender", "to", "direction"),
     [
@@ -107,11 +109,13 @@ def test_direction_is_seen_from_us(store: Store, sender: str, to: list[str], dir
     assert desk.only["direction"] == direction
 
 
+@on_sqlite
 def test_a_source_that_knows_the_direction_is_believed(desk: Desk) -> None:
     desk.take("a", mail("m1", direction="outbound"))
     assert desk.only["direction"] == "outbound"
 
 
+@on_sqlite
 def test_a_meeting_of_a_whole_day_starts_its_day_and_one_without_time_takes_its_change(desk: Desk) -> None:
     changed = datetime(2026, 3, 1, 8, tzinfo=UTC)
     meeting: dict[str, Any] = {"kind": "meeting", "channel": "calendar", "occurred_at": None}
@@ -147,6 +151,7 @@ def test_what_changes_at_the_source_changes_here(desk: Desk, before: Any, after:
     desk.world.check()
 
 
+@on_sqlite
 def test_nothing_changes_when_the_tools_own_marks_do(desk: Desk) -> None:
     desk.take("a", mail("m1"))
     stamp = desk.world.one(sa.select(t.interaction.c.changed_at))
@@ -165,6 +170,7 @@ def test_people_who_come_and_go(desk: Desk) -> None:
 # --- several sources ----------------------------------------------------------------------------------------------
 
 
+@on_sqlite
 def test_copies_of_one_mail_become_one_entry_with_the_people_of_both(fresh: Callable[[], Desk]) -> None:
     one, two = mail("m1", cc=("bo@kestrel.example",)), mail("m1", cc=("cy@kestrel.example",), text="Text of m1, longer")
     orders = in_every_order(fresh, [lambda d: d.take("a", one), lambda d: d.take("b", two)])
@@ -179,6 +185,7 @@ def test_copies_of_one_mail_become_one_entry_with_the_people_of_both(fresh: Call
     assert {(connection, ext) for connection, _, ext, _ in entry["sources"]} == {("a", "m1"), ("b", "m1")}
 
 
+@on_sqlite
 def test_the_second_copy_is_a_duplicate_in_the_books(desk: Desk) -> None:
     assert desk.take("a", mail("m1")).counts == {"new": 1}
     books = desk.take("b", mail("m1"))
@@ -187,6 +194,7 @@ def test_the_second_copy_is_a_duplicate_in_the_books(desk: Desk) -> None:
     assert desk.take("b", mail("m1")).counts == {"unchanged": 1}
 
 
+@on_sqlite
 def test_copies_in_one_page(desk: Desk) -> None:
     copy = msgspec.structs.replace(mail("m1"), external_id="copy")
     assert desk.take("a", mail("m1"), copy).counts == {"new": 1, "duplicate": 1}
@@ -201,6 +209,7 @@ def test_the_fuller_copy_is_shown_though_another_is_older(fresh: Callable[[], De
     assert [e["text"] for e in orders[0].values()] == ["New words"]
 
 
+@on_sqlite
 def test_content_is_the_lowest_ranked_sources_whatever_came_first(fresh: Callable[[], Desk]) -> None:
     versions = [mail("m1", text=f"Version {i}", minute=i) for i in range(3)]
     copies = [msgspec.structs.replace(m, external_id=f"x{i}") for i, m in enumerate(versions)]
@@ -209,6 +218,7 @@ def test_content_is_the_lowest_ranked_sources_whatever_came_first(fresh: Callabl
     assert [e["text"] for e in orders[0].values()] == ["Version 0"]
 
 
+@on_sqlite
 def test_copies_with_one_content_and_different_people_show_one_direction(fresh: Callable[[], Desk]) -> None:
     one, two = mail("m1", "ana@kestrel.example"), mail("m1", f"sam@{US}", ["ana@kestrel.example"])
     orders = in_every_order(fresh, [lambda d: d.take("a", one), lambda d: d.take("b", two)])
@@ -230,12 +240,14 @@ def test_content_follows_when_the_source_that_gave_it_changes_or_goes(desk: Desk
     assert desk.entries == []
 
 
+@on_sqlite
 def test_a_record_that_changes_its_message_id_to_anothers_joins_it(desk: Desk) -> None:
     desk.take("a", mail("m1"), mail("m2", minute=1))
     desk.take("a", mail("m2", minute=1, dedup_keys=("message-id:<m1>",)))
     assert {ext for _, _, ext, _ in desk.only["sources"]} == {"m1", "m2"}
 
 
+@on_sqlite
 @pytest.mark.xfail(strict=True, reason="two entries that turn out to be one stay two; no mail has two Message-IDs")
 def test_a_record_that_shares_a_key_with_two_joins_them(fresh: Callable[[], Desk]) -> None:
     one, two = mail("1", dedup_keys=("k:1",)), mail("2", dedup_keys=("k:2",), minute=1)
@@ -245,6 +257,7 @@ def test_a_record_that_shares_a_key_with_two_joins_them(fresh: Callable[[], Desk
     assert all(o == orders[0] for o in orders)
 
 
+@on_sqlite
 @pytest.mark.xfail(
     strict=True, reason="the first copy's keys name the entry; copies with further keys do not rename it"
 )
@@ -254,6 +267,7 @@ def test_the_public_id_is_the_same_whichever_copy_comes_first(fresh: Callable[[]
     assert list(orders[0]) == list(orders[1])
 
 
+@on_sqlite
 def test_without_a_shared_key_two_records_stay_two(desk: Desk) -> None:
     desk.take("a", mail("c1", dedup_keys=(), kind="call", channel="phone"))
     desk.take("b", mail("c1", dedup_keys=(), kind="call", channel="phone"))
@@ -290,6 +304,7 @@ def test_what_is_gone_at_its_only_source_leaves_nothing_but_its_memory(desk: Des
     assert desk.gone("a", "m1").counts == {"deleted": 0, "unchanged": 1}
 
 
+@on_sqlite
 def test_it_comes_back_under_the_same_id(desk: Desk) -> None:
     desk.take("a", mail("m1"))
     before = desk.world.timeline()
@@ -299,6 +314,7 @@ def test_it_comes_back_under_the_same_id(desk: Desk) -> None:
     desk.world.check()
 
 
+@on_sqlite
 def test_gone_and_back_through_the_other_source(desk: Desk) -> None:
     desk.take("a", mail("m1"))
     [before] = desk.world.timeline()
@@ -319,6 +335,7 @@ def echo(desk: Desk, ext: str = "e1", **more: Any) -> Interaction:
     )
 
 
+@on_sqlite
 def test_our_own_write_coming_back_is_a_source_that_says_nothing(desk: Desk) -> None:
     desk.take("a", mail("m1"))
     before = desk.only
@@ -331,6 +348,7 @@ def test_our_own_write_coming_back_is_a_source_that_says_nothing(desk: Desk) -> 
     assert desk.only == after
 
 
+@on_sqlite
 def test_an_echo_goes_without_a_trace(desk: Desk) -> None:
     desk.take("a", mail("m1"))
     before = desk.only
@@ -339,6 +357,7 @@ def test_an_echo_goes_without_a_trace(desk: Desk) -> None:
     assert desk.only == before
 
 
+@on_sqlite
 def test_an_echo_does_not_keep_alive_or_bring_back_what_is_gone(desk: Desk) -> None:
     desk.take("a", mail("m1"))
     written = echo(desk)
@@ -349,6 +368,7 @@ def test_an_echo_does_not_keep_alive_or_bring_back_what_is_gone(desk: Desk) -> N
     assert desk.entries == []
 
 
+@on_sqlite
 def test_an_echo_before_what_it_echoes_makes_no_second_entry(fresh: Callable[[], Desk]) -> None:
     first = fresh()
     first.take("a", mail("m1"))
@@ -386,6 +406,7 @@ def test_a_late_message_joins_two_conversations(desk: Desk) -> None:
     assert desk.world.one(sa.select(sa.func.count()).select_from(t.conversation)) == 2
 
 
+@on_sqlite
 def test_the_same_subject_joins_nothing(desk: Desk) -> None:
     desk.take("a", mail("m1", subject="Invoice"), mail("m2", subject="Re: Invoice", minute=1))
     assert [len(e["thread"]) for e in desk.entries] == [1, 1]
@@ -398,12 +419,14 @@ def test_a_long_chain_in_pages_from_both_ends(desk: Desk) -> None:
     assert {len(e["thread"]) for e in desk.entries} == {40}
 
 
+@on_sqlite
 def test_the_second_copys_references_count_too(desk: Desk) -> None:
     desk.take("a", mail("m1"), mail("m2", minute=1))
     desk.take("b", mail("m2", minute=1, refs=("m1",)))
     assert [len(e["thread"]) for e in desk.entries] == [2, 2]
 
 
+@on_sqlite
 def test_interactions_without_references_each_stand_alone(desk: Desk) -> None:
     desk.take("a", *(mail(f"c{i}", thread_refs=(), dedup_keys=(), minute=i) for i in range(3)))
     assert [len(e["thread"]) for e in desk.entries] == [1, 1, 1]
@@ -436,6 +459,7 @@ def test_when_a_person_gets_a_company_their_timeline_is_the_companys_too(desk: D
     assert "organization" in {name[0] for name, *_ in desk.only["links"]}
 
 
+@on_sqlite
 def test_when_an_address_turns_out_to_be_a_list_old_mail_leaves_the_company(fresh: Callable[[], Desk]) -> None:
     plain = mail("m1", "crew@kestrel.example")
     listed = mail("m2", "ana@other.example", ["crew@kestrel.example"], signals=("list:crew@kestrel.example",), minute=1)

@@ -50,7 +50,7 @@ CASES = [
         'connector = "gmail"\n'
         "enable = false\n",
         "config/hub.toml:3:1: connections.gmail.enable is not a setting. Did you mean enabled?\n"
-        "  Fix: rename it. [connections.gmail] takes: connector, cron, enabled, every, settings, since, streams",
+        "  Fix: rename it. [connections.gmail] takes: connector, cron, enabled, every, merge_duplicates, settings, since, streams",
     ),
     Bad(
         "wrong choice, near",

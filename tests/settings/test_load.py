@@ -77,6 +77,7 @@ def test_environment_wins_over_the_file(read: Callable[..., Settings]) -> None:
         "HUB_OWN__DOMAINS": "one.example, two.example",
         "HUB_OWN__ADDRESSES": '["ana@one.example"]',
         "HUB_IDENTITY__STRIP_PLUS": "false",
+        "HUB_IDENTITY__PLUS_COUNTS_AT": "Kestrel.example., elm.example",
         "HUB_SYSTEM_OF_RECORD__BRAKE_COUNT": "7",
         "HUB_CONNECTIONS__MAIL__SINCE": "30 days",
         "HUB_CONNECTIONS__CRM__CONNECTOR": "hubspot",
@@ -88,6 +89,7 @@ def test_environment_wins_over_the_file(read: Callable[..., Settings]) -> None:
     assert settings.own.domains == ("one.example", "two.example")
     assert settings.own.addresses == ("ana@one.example",)
     assert settings.identity.strip_plus is False
+    assert settings.identity.plus_counts_at == ("kestrel.example", "elm.example")
     assert settings.system_of_record.brake_count == 7
     assert settings.connections["mail"].connector == "gmail"
     assert settings.connections["mail"].since == timedelta(days=30)

@@ -46,6 +46,11 @@ def is_nickname(a: str, b: str) -> bool:
     return b in short.get(a, ()) or a in short.get(b, ())
 
 
+def is_short_initial(letter: str, name: str) -> bool:
+    """Whether a short form of the name begins so: B. may be William, who is called Bill."""
+    return any(short.startswith(letter) for short in _short_forms().get(name, ()))
+
+
 @lru_cache(maxsize=50_000)
 def by_ear(word: str) -> str:
     """One spelling for words that are written differently in different languages: "mahmoud", "mahmood", "mahmud"."""

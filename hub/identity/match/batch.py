@@ -6,124 +6,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hub.identity.match import keys
-from hub.identity.match.learn import learn
+from hub.identity.match.bulk import bulk
+from hub.identity.match.joining import Clustering as Clustering
 from hub.identity.match.model import Model, Settings
 from hub.identity.match.online import Line, waterfall
-from hub.identity.match.profile import Profile, joined, score, weights
+from hub.identity.match.profile import Profile, score, weights
 from hub.identity.match.record import Record
-from hub.identity.match.vetoes import TWO_IDS, Different, grounds, over_limit, veto
-
-_AT_ONCE = 2_000_000  # keys looked at in one go: bounds the memory that finding candidates takes
-_BUCKETS = 64
+from hub.identity.match.table import Blocks, Table
+from hub.identity.match.vetoes import TWO_IDS, Different, veto
 
 
 def candidates(keyed: Iterable[Iterable[str]], most: int) -> "array[int]":
     """Pairs i < j of indexes into `keyed` that share a key, as i * count + j, ascending; a key that more than `most` have says
-    nothing. Keys are looked at by a part of their hashes at a time.
+    nothing. No index has a key twice.
     """
     hashes, ends = array("q"), array("q")
     for found in keyed:
-        hashes.extend([hash(key) for key in found])
+        hashes.extend(map(hash, found))
         ends.append(len(hashes))
-    n, turns = len(ends), 1 + len(hashes) // _AT_ONCE
-    buckets = [array("q") for _ in range(_BUCKETS)]
-    for turn in range(turns):
-        for block in _blocks(hashes, ends, turn, turns, most):
-            for at, i in enumerate(block):
-                base = i * n
-                buckets[i * _BUCKETS // n].extend([base + j for j in block[at + 1 :]])
-    pairs = array("q")
-    for at, bucket in enumerate(buckets):
-        pairs.extend(sorted(set(bucket)))
-        buckets[at] = array("q")
+    blocks, n, pairs = Blocks(hashes, ends, most), len(ends), array("q")
+    for i in range(n):
+        base = i * n
+        pairs.extend([base + j for j in blocks.after(i)])
     return pairs
-
-
-def _blocks(hashes: "array[int]", ends: "array[int]", turn: int, turns: int, most: int) -> Iterator[list[int]]:
-    first: dict[int, int] = {}
-    blocks: dict[int, list[int]] = {}
-    begin = 0
-    for i, end in enumerate(ends):
-        for key in hashes[begin:end]:
-            if turns > 1 and key % turns != turn:
-                continue
-            if key not in first:
-                first[key] = i
-            elif key in blocks:
-                blocks[key].append(i)
-            else:
-                blocks[key] = [first[key], i]
-        begin = end
-    return (block for block in blocks.values() if len(block) <= most)
-
-
-@dataclass(slots=True)
-class Join:
-    """Two clusters that were joined, as they were: what is known of each, and the weight of both."""
-
-    left: Profile
-    right: Profile
-    weight: float
-
-
-class Clustering:
-    """Joins profiles by falling weight, the joined one weighed anew; vetoes and limits are asked before each join."""
-
-    def __init__(self, model: Model, start: Sequence[Profile], at: float, different: Different = frozenset()) -> None:
-        self.model, self.at, self.different = model, at, different
-        self.profiles: dict[int, Profile] = dict(enumerate(start))
-        self.near: dict[int, dict[int, float]] = {}  # only what has neighbours
-        self.heap: list[tuple[float, int, int, bool]] = []
-        self.next = len(self.profiles)
-
-    def edge(self, i: int, j: int, weight: float, is_fresh: bool = True) -> None:
-        """Two neighbours. Not fresh: the weight is that of a part of one, and weighed again when its turn comes: the whole
-        may be likelier than any part of it.
-        """
-        self.near.setdefault(i, {})[j] = self.near.setdefault(j, {})[i] = weight
-        if weight >= self.at or not is_fresh:
-            heapq.heappush(self.heap, (-weight, i, j, is_fresh))
-
-    def run(self) -> list[list[str]]:
-        """Clusters of record ids, all sorted."""
-        for _ in self.joins():
-            pass
-        return sorted(sorted(p.records) for p in self.profiles.values())
-
-    def joins(self) -> Iterator[Join]:
-        """Each join as it is made."""
-        while self.heap:
-            weight, i, j, is_fresh = heapq.heappop(self.heap)
-            if i not in self.profiles or j not in self.profiles:
-                continue
-            a, b = self.profiles[i], self.profiles[j]
-            if not is_fresh:
-                self.edge(i, j, self.weight(a, b))
-            elif not self.refused(a, b):
-                self._join(i, j)
-                yield Join(a, b, -weight)
-
-    def weight(self, a: Profile, b: Profile) -> float:
-        """The weight of both; what would have many records needs more than what has few."""
-        many = len(a.records) + len(b.records) - self.model.settings.ask_above
-        return score(self.model, a, b, self.at) - max(many, 0)
-
-    def refused(self, a: Profile, b: Profile) -> str:
-        """Why not, in words; "" if nothing stands against it."""
-        reason = veto(a, b, self.different) or over_limit(a, b, self.model.settings)
-        if not reason and self.at >= self.model.settings.auto:
-            reason = grounds(self.model, weights(self.model, a, b), a, b)
-        return reason
-
-    def _join(self, i: int, j: int) -> None:
-        new = self.next
-        self.next += 1
-        self.profiles[new] = joined(self.profiles.pop(i), self.profiles.pop(j))
-        mine, theirs = self.near.pop(i), self.near.pop(j)
-        del mine[j], theirs[i]
-        for other in sorted(mine.keys() | theirs.keys()):
-            around = self.near[other]
-            self.edge(new, other, max(w for w in (around.pop(i, None), around.pop(j, None)) if w is not None), False)
 
 
 def batch(
@@ -133,22 +38,10 @@ def batch(
 
     Pairs are (weight, i, j) with indexes into the records sorted by id. The order of `records` plays no part.
     """
-    ordered = sorted(records, key=lambda r: r.id)
-    start = [Profile.of(r) for r in ordered]
-    pairs = candidates(map(keys.of, ordered), settings.block)
-    model = model or learn(settings, ordered, start, pairs)
-    work = Clustering(model, start, settings.review)
-    scored = []
-    for code in pairs:
-        i, j = divmod(code, len(ordered))
-        if start[i].holders & start[j].holders:
-            continue
-        weight = score(model, start[i], start[j], settings.review)
-        if weight >= settings.review:
-            work.edge(i, j, weight)
-            scored.append((weight, i, j))
-    del start, pairs  # joining needs the room
-    return work.run(), model, scored
+    table = Table(records)
+    table.sort()
+    clusters, model, pairs = bulk(table, settings, model)
+    return clusters, model, list(pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +87,12 @@ def audit(
     for i, j in sorted((i, j) for i, around in work.near.items() for j in around if i < j):
         a, b = work.profiles[i], work.profiles[j]
         weight = score(model, a, b, settings.review)
-        if weight >= settings.review and (why := _why_asked(work, a, b, weight)):
+        if weight >= settings.review and (why := _why_asked(work, i, j, weight)):
             reviews.append(_proposal(model, records, a, b, weight, why))
-    return Outcome(sorted(joins, key=_rank), sorted(reviews, key=_rank))
+    return Outcome(sorted(joins, key=rank), sorted(reviews, key=rank))
 
 
-def _rank(proposal: Proposal) -> tuple[float, str, str]:
+def rank(proposal: Proposal) -> tuple[float, str, str]:
     return -proposal.weight, proposal.left, proposal.right
 
 
@@ -214,14 +107,15 @@ def _by_first(pairs: "array[int]", n: int) -> Iterator[tuple[int, list[int]]]:
         yield i, others
 
 
-def _why_asked(work: Clustering, a: Profile, b: Profile, weight: float) -> str:
+def _why_asked(work: Clustering, i: int, j: int, weight: float) -> str:
     """ "" where there is nothing to ask: what contradicts each other, and a tool's own two that are not surely one."""
+    a, b = work.profiles[i], work.profiles[j]
     reason, is_sure = veto(a, b, work.different), weight >= work.model.settings.auto
     if reason:
         return reason if reason == TWO_IDS and is_sure else ""
     if not is_sure:
         return "not sure enough"
-    return work.refused(a, b) or "more records than are joined without asking"
+    return work.refused(a, b) or work.torn(i, j, weight) or "more records than are joined without asking"
 
 
 def _proposal(

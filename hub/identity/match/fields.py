@@ -81,11 +81,11 @@ def _aligned(
         level = names.family_level(family_a, middle_a, family_b, middle_b)
         steps.append(("family", level, family_a, family_b))
     if middle_a and middle_b:
-        steps.append(("middle", _middle_level(middle_a, middle_b), " ".join(middle_a), " ".join(middle_b)))
+        steps.append(("middle", middle_level(middle_a, middle_b), " ".join(middle_a), " ".join(middle_b)))
     return tuple(steps)
 
 
-def _middle_level(a: tuple[str, ...], b: tuple[str, ...]) -> str:
+def middle_level(a: tuple[str, ...], b: tuple[str, ...]) -> str:
     if set(a) & set(b) - {w for w in a if len(w) == 1}:
         return "same"
     if any(x[0] == y[0] and 1 in (len(x), len(y)) for x in a for y in b):
@@ -113,7 +113,7 @@ def email_level(a: str, b: str) -> str:
 
 def _other_numbers(a: str, b: str) -> bool:
     mine, theirs = ([ch for ch in local if ch.isdigit()] for local in (a, b))
-    return bool(mine and theirs) and mine != theirs
+    return mine != theirs
 
 
 _FILLING = dict.fromkeys(map(ord, "0123456789._-"))
@@ -173,25 +173,32 @@ def equal_level(a: str, b: str) -> str:
     return "same" if a == b else "other"
 
 
-def _single(part: str, level: Callable[[str, str], str]) -> Callable[[str, str], Sequence[Reading]]:
+def _single(part: str) -> Callable[[str, str], Sequence[Reading]]:
+    level = LEVEL[part]
     return lambda a, b: (((part, level(a, b), a, b),),)
 
 
+# Fields whose values are compared as a whole, in one way.
+LEVEL: dict[str, Callable[[str, str], str]] = {
+    "email": email_level, "phone": values.phone_level, "number": values.digits_level, "born": values.date_level,
+    "gender": equal_level, "region": equal_level, "postcode": values.postcode_level, "employer": employer_level,
+    "occupation": occupation_level, "city": values.word_level, "company": company_level, "address": values.address_level,
+}  # fmt: skip
 COMPARE: dict[str, Callable[[str, str], Sequence[Reading]]] = {
-    "email": _single("email", email_level),
-    "phone": _single("phone", values.phone_level),
-    "number": _single("number", values.digits_level),
-    "born": _single("born", values.date_level),
-    "gender": _single("gender", equal_level),
+    "email": _single("email"),
+    "phone": _single("phone"),
+    "number": _single("number"),
+    "born": _single("born"),
+    "gender": _single("gender"),
     "handle": compare_handles,
-    "region": _single("region", equal_level),
+    "region": _single("region"),
     "name": compare_names,
-    "postcode": _single("postcode", values.postcode_level),
-    "employer": _single("employer", employer_level),
-    "occupation": _single("occupation", occupation_level),
-    "city": _single("city", values.word_level),
-    "company": _single("company", company_level),
-    "address": _single("address", values.address_level),
+    "postcode": _single("postcode"),
+    "employer": _single("employer"),
+    "occupation": _single("occupation"),
+    "city": _single("city"),
+    "company": _single("company"),
+    "address": _single("address"),
 }
 FIELDS = tuple(COMPARE)  # cheap and telling ones first
 PARTS_OF = {"name": ("given", "family", "middle")}

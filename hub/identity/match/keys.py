@@ -28,8 +28,11 @@ def alone(record: Record) -> Iterator[tuple[str, str, str]]:
 def _keys(record: Record) -> Iterator[str]:
     get = record.fields.get
     for short, name in _ALONE.items():
-        yield from (f"{short}:{v}" for v in get(name, ()))
-    yield from (f"T:{v[-8:]}" for v in get("phone", ()) if len(v) >= 8)
+        for value in get(name, ()):
+            yield f"{short}:{value}"
+    for value in get("phone", ()):
+        if len(value) >= 8:
+            yield f"T:{value[-8:]}"
     for handle in get("handle", ()):
         given, _, family = handle.partition(" ")
         yield f"h:{given}{family}"
@@ -44,8 +47,11 @@ def _keys(record: Record) -> Iterator[str]:
             yield "ss:" + " ".join(sorted((sound(given), sound(family))))
     weak = list(_weak(record))
     for i, first in enumerate(weak):
-        yield from (f"{s}&{first}" for s in sounds)
-        yield from (f"{first}&{other}" for other in weak[i + 1 :] if _MATTER[other[0]] != _MATTER[first[0]])
+        for heard in sounds:
+            yield f"{heard}&{first}"
+        for other in weak[i + 1 :]:
+            if _MATTER[other[0]] != _MATTER[first[0]]:
+                yield f"{first}&{other}"
     for name in get("company", ()):
         words = sorted(name.split(), key=lambda w: (-len(w), w))[:4]
         yield from (f"w:{w}" for w in words)

@@ -14,7 +14,19 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from hub.identity.match.fields import COMPARE, GROUPS, IMPLIED, PARTS, PARTS_OF, Reading, Step, name_parts
+from hub.identity.match.fields import (
+    COMPARE,
+    GROUPS,
+    IMPLIED,
+    LEVEL,
+    PARTS,
+    PARTS_OF,
+    Reading,
+    Step,
+    middle_level,
+    name_parts,
+)
+from hub.identity.match.names import family_level, given_level
 from hub.identity.match.record import Record
 
 
@@ -98,6 +110,9 @@ def counted(record: Record) -> Iterable[tuple[str, str]]:
 
 
 _BY_FREQUENCY = frozenset({"slip", "alike", "full", "national"})  # strangers with common values agree so more often
+_LAST = frozenset({"beginning", "part", "other"})  # unless the other given names stand in
+_REMEMBERED = 100_000  # pairs of values of a field
+_WORD_LEVEL = {"given": given_level, "family": family_level}
 
 
 @lru_cache(maxsize=1)
@@ -116,14 +131,21 @@ class Model:
         self.shared = {p: part.shared for p, part in PARTS.items()}
         self.partners = 1.0  # other records that one record's entity is expected to have
         self._cache: dict[str, dict[tuple[str, str], float]] = {f: {} for f in COMPARE}
+        self._words: dict[str, dict[tuple[str, str], str]] = {part: {} for part in _WORD_LEVEL}
         self._levels: dict[str, dict[str, tuple[float, float]]] = {}
+        self._fixed: dict[str, dict[str, float]] = {}  # levels that weigh the same whatever the values are
+        self._prior = (0.0, 0, 0.0)
         self.unequal: dict[str, float] = {}
         self.forget()
 
     @property
     def prior(self) -> float:
         """The weight that two records taken at random begin with; it falls as the base grows."""
-        return math.log2(self.partners / max(self.counts.records, 2))
+        partners, records, found = self._prior
+        if partners != self.partners or records != self.counts.records:
+            found = math.log2(self.partners / max(self.counts.records, 2))
+            self._prior = (self.partners, self.counts.records, found)
+        return found
 
     def state(self) -> dict[str, object]:
         """What was learnt, for JSON; the counters are kept by whoever keeps the records."""
@@ -166,6 +188,8 @@ class Model:
         for part, levels in self.m.items():
             u = self.u.get(part, {})
             self._levels[part] = {level: (max(m, 1e-4), u.get(level, 0.0)) for level, m in levels.items()}
+            fixed = (level for level in levels if level != "same" and level not in _BY_FREQUENCY)
+            self._fixed[part] = {level: self.step((part, level, "", "")) for level in fixed}
         self.unequal = {f: max(0.0, sum(self._unequal(p) for p in PARTS_OF.get(f, (f,)))) for f in COMPARE}
 
     def _unequal(self, part: str) -> float:
@@ -207,23 +231,88 @@ class Model:
         cache = self._cache[field_name]
         found = cache.get(key)
         if found is None:
-            if len(cache) > 100_000:
+            if len(cache) > _REMEMBERED:
                 cache.clear()
-            found = cache[key] = self.reading(field_name, a, b)[0]
+            found = cache[key] = self.fresh(field_name, *key)
         return found
+
+    def fresh(self, field_name: str, a: str, b: str) -> float:
+        """`reading`'s weight, a <= b, without the reading."""
+        level = LEVEL.get(field_name)
+        if level is not None:
+            return self.of_level(field_name, level(a, b), a, b)
+        return self._names(a, b) if field_name == "name" else self.reading(field_name, a, b)[0]
+
+    def of_level(self, part: str, level: str, a: str = "", b: str = "") -> float:
+        """The weight of two values that agree on this level."""
+        fixed = self._fixed[part].get(level)
+        return self.step((part, level, a, b)) if fixed is None else fixed
+
+    def _names(self, a: str, b: str) -> float:
+        """The same as `fields.compare_names`, of words that mostly were compared before."""
+        (given_a, middle_a, family_a), (given_b, middle_b, family_b) = name_parts(a), name_parts(b)
+        straight, first, second, middle = 0.0, "", "", ""
+        if given_a and given_b:
+            first, weight = self._word("given", given_a, (*middle_a, family_a), given_b, (*middle_b, family_b))
+            straight += weight
+        if family_a and family_b:
+            second, weight = self._word("family", family_a, middle_a, family_b, middle_b)
+            straight += weight
+        if middle_a and middle_b:
+            middle = middle_level(middle_a, middle_b)
+            in_middle = self.of_level("middle", middle, " ".join(middle_a), " ".join(middle_b))
+            straight += in_middle
+        told = [level for level in (first, second, middle) if level]
+        if "same" in told[:2]:
+            return straight
+        swapped, levels = 0.0, [middle]
+        if given_a and family_b:
+            level, weight = self._word("given", given_a, (*middle_a, family_a), family_b, (*middle_b, given_b))
+            levels.append(level)
+            swapped += weight
+        if family_a and given_b:
+            level, weight = self._word("family", family_a, middle_a, given_b, middle_b)
+            levels.append(level)
+            swapped += weight
+        if "same" not in levels and "slip" not in levels:
+            return straight
+        if middle:
+            swapped += in_middle
+        return max(straight, swapped + self._fixed["order"]["swapped"])
+
+    def _word(
+        self, part: str, a: str, others_a: tuple[str, ...], b: str, others_b: tuple[str, ...]
+    ) -> tuple[str, float]:
+        """Level and weight of two first or last names; the other given names may stand in for them."""
+        cache, key = self._words[part], (a, b)
+        found = cache.get(key)
+        if found is None:
+            if len(cache) > _REMEMBERED:
+                cache.clear()
+            found = cache[key] = _WORD_LEVEL[part](a, (), b, ())
+        if found in _LAST and (a in others_b or b in others_a):
+            found = "other name"
+        return found, self.of_level(part, found, a, b)
+
+    def word(self, part: str, a: str, b: str) -> tuple[str, float]:
+        """Level and weight of two first ("given") or last names ("family"), whatever else stands in the names."""
+        level = _WORD_LEVEL[part](a, (), b, ())
+        return level, self.of_level(part, level, a, b)
 
     def total(self, weights: Mapping[str, float]) -> float:
         """The sum over fields, with the prior; what agrees again in the same group counts by `agreeing_again`."""
-        single, groups = [self.prior], dict[str, list[float]]()
+        single, groups = [self.prior], None
         for name, weight in weights.items():
             if name in IMPLIED and implied(name, weights):
                 continue
             group = GROUPS.get(name)
             if group is None:
                 single.append(weight)
+            elif groups is None:
+                groups = {group: [weight]}
             else:
                 groups.setdefault(group, []).append(weight)
-        for found in groups.values():
+        for found in groups.values() if groups else ():
             found.sort(reverse=True)
             single.append(found[0])
             single += [w * self.settings.agreeing_again if w > 0 else w for w in found[1:]]

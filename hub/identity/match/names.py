@@ -120,7 +120,7 @@ def given_level(a: str, others_a: tuple[str, ...], b: str, others_b: tuple[str, 
         return "alike"
     if a in others_b or b in others_a:
         return "other name"
-    shorter, longer = sorted((a, b), key=len)
+    shorter, longer = (a, b) if len(a) <= len(b) else (b, a)
     return "beginning" if len(shorter) >= 3 and longer.startswith(shorter) else "other"
 
 
@@ -137,7 +137,7 @@ def family_level(a: str, others_a: tuple[str, ...], b: str, others_b: tuple[str,
         return "alike"
     if a in others_b or b in others_a:
         return "other name"
-    shorter, longer = sorted((a, b), key=len)
+    shorter, longer = (a, b) if len(a) <= len(b) else (b, a)
     return "part" if len(shorter) >= 4 and (longer.startswith(shorter) or longer.endswith(shorter)) else "other"
 
 

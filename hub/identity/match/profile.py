@@ -53,16 +53,17 @@ def weights(model: Model, a: Profile, b: Profile) -> dict[str, float]:
         theirs = b.values.get(name)
         if theirs is None:
             continue
-        found[name] = _one(model, name, mine, theirs)
+        found[name] = between(model, name, mine, theirs)
     return found
 
 
 def weigh(model: Model, name: str, a: Profile, b: Profile) -> float:
     """The bits of one field that both have."""
-    return _one(model, name, a.values[name], b.values[name])
+    return between(model, name, a.values[name], b.values[name])
 
 
-def _one(model: Model, name: str, mine: dict[str, int], theirs: dict[str, int]) -> float:
+def between(model: Model, name: str, mine: dict[str, int], theirs: dict[str, int]) -> float:
+    """The bits of one field's values, each with its records."""
     if len(mine) == 1 and len(theirs) == 1:
         (x,), (y,) = mine, theirs
         return model.pair(name, x, y)
@@ -84,7 +85,7 @@ def score(model: Model, a: Profile, b: Profile, floor: float = -math.inf) -> flo
             best += model.unequal[name]
             different.append((_TURN[name], name, left, right))
         else:
-            weight = found[name] = _one(model, name, left, right)
+            weight = found[name] = between(model, name, left, right)
             best += weight
     different.sort()
     for _, name, left, right in different:
@@ -93,7 +94,7 @@ def score(model: Model, a: Profile, b: Profile, floor: float = -math.inf) -> flo
         if implied(name, found):
             best -= model.unequal[name]
             continue
-        weight = found[name] = _one(model, name, left, right)
+        weight = found[name] = between(model, name, left, right)
         best += weight - model.unequal[name]
     return model.total(found) if best >= floor else best
 

@@ -1,6 +1,6 @@
 """A record as it is compared: normalised values by field. What was given stays with the caller."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -8,6 +8,7 @@ from hub.identity.match import names, values
 from hub.identity.match.strings import fold
 from hub.identity.normal import is_among, role_localparts, written_out
 from hub.identity.normalisers import Normalisers, installed
+from hub.own import is_no_reply
 
 _LONGEST, _MOST_VALUES = 200, 20  # characters of a value, values of a field: the rest is junk or an attack
 Given = Mapping[str, "str | Iterable[str]"]
@@ -46,7 +47,7 @@ def prepare(
     """
     by = normalisers or installed()
     found: dict[str, list[str]] = {}
-    text = {key: kept for key, value in given.items() if (kept := tuple(_texts(value)))}
+    text = {key: kept for key, value in given.items() if (kept := _texts(value))}
     name = _name(text)
     if not by.is_built_in("person_name"):
         name = _by_another(by, text, name)
@@ -66,10 +67,10 @@ def prepare(
             _put(found, "company", key)
         else:
             _put(found, "employer", key.replace(" ", ""))
-    for key, normalise in _PLAIN.items():
-        for value in text.get(key, ()):
-            _put(found, key, normalise(value))
-    fields = {key: tuple(dict.fromkeys(v)) for key, v in sorted(found.items()) if v}
+    for key in _PLAIN.keys() & text.keys():
+        for value in text[key]:
+            _put(found, key, _PLAIN[key](value))
+    fields = {key: tuple(dict.fromkeys(v)) if len(v) > 1 else (v[0],) for key, v in sorted(found.items()) if v}
     return Record(ident, kind, holder, fields, tuple(mailboxes))
 
 
@@ -79,9 +80,10 @@ _PLAIN: dict[str, Callable[[str], str]] = {
 }  # fmt: skip
 
 
-def _texts(value: str | Iterable[str]) -> Iterable[str]:
-    kept = (v[:_LONGEST] for v in ([value] if isinstance(value, str) else value) if v and v.strip())
-    return islice(kept, _MOST_VALUES)
+def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value[:_LONGEST],) if value and not value.isspace() else ()
+    return tuple(islice((v[:_LONGEST] for v in value if v and not v.isspace()), _MOST_VALUES))
 
 
 def _put(found: dict[str, list[str]], key: str, value: str) -> None:
@@ -111,10 +113,27 @@ def _by_another(by: Normalisers, text: Mapping[str, tuple[str, ...]], name: name
 
 
 def _is_called_after_company(text: Mapping[str, tuple[str, ...]], by: Normalisers) -> bool:
-    """Whether what stands for a name is the company's, with or without a role: "Nordlicht Labs Support"."""
-    called = (" ".join(w for w in fold(v).split() if w not in role_localparts()) for v in text.get("full_name", ()))
-    companies = {by("company_name", v).value for v in text.get("company", ())}
+    """Whether what stands for a name is the company's, with or without a role: "Nordlicht Labs Support", "Team Nordlicht".
+
+    What is a role at one company is part of the name of another: "Nordlicht Travel".
+    """
+    companies = {by("company_name", v).value for v in text.get("company", ())} - {""}
+    called = (v for full in text.get("full_name", ()) for v in _without_roles(full))
     return any(by("company_name", v).value in companies for v in called)
+
+
+def _without_roles(full: str) -> Iterator[str]:
+    """The name as it is, then with ever more roles taken off its end, then off its beginning."""
+    words, roles = fold(full).split(), role_localparts()
+    yield " ".join(words)
+    for end in (-1, 0):
+        while len(words) > 1 and (words[end] in roles or is_no_reply(words[end])):
+            del words[end]
+            yield " ".join(words)
+
+
+def _letters(text: str) -> str:
+    return text if text.isalpha() else "".join([ch for ch in text if ch.isalpha()])
 
 
 def _emails(given: Iterable[str], found: dict[str, list[str]], own: frozenset[str], by: Normalisers) -> list[str]:
@@ -129,7 +148,7 @@ def _emails(given: Iterable[str], found: dict[str, list[str]], own: frozenset[st
             mailboxes.append(address.value)
         else:
             _put(found, "email", address.value)
-            if len(handle := "".join(ch for ch in fold(local.partition("+")[0]) if ch.isalpha())) > 3:
+            if len(handle := _letters(fold(local.partition("+")[0]))) > 3:
                 _put(found, "handle", handle)
         domain = by("domain", host)
         if domain.value and not domain.sharing and not is_among(host, own):

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from rapidfuzz.distance import OSA
 
+_apart = OSA.distance
 _LETTERS = str.maketrans(
     {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
     | dict(zip("абвгдезийклмнопрстуфцыэ", "abvgdeziiklmnoprstufcye", strict=True))
@@ -33,18 +34,20 @@ def distance(a: str, b: str, limit: int) -> int:
     """
     if abs(len(a) - len(b)) > limit:
         return limit + 1
-    return OSA.distance(a, b, score_cutoff=limit)
+    return _apart(a, b, score_cutoff=limit)
 
 
 def near(a: str, b: str) -> int:
     """0 the same, 1 one slip, 2 two slips in a word long enough to bear them, 3 another word."""
     if a == b:
         return 0
-    longest = max(len(a), len(b))
-    if longest < 3:
+    more = len(a) - len(b)
+    longest = len(a) if more > 0 else len(b)
+    limit = 2 if longest >= 5 else 1
+    if longest < 3 or more > limit or -more > limit:
         return 3
-    found = distance(a, b, 2 if longest >= 5 else 1)
-    return 3 if found > 2 or (found == 2 and longest < 5) else found
+    found = _apart(a, b, score_cutoff=limit)
+    return 3 if found > limit else found
 
 
 _SOUNDS = str.maketrans({**dict.fromkeys("bfpv", "1"), **dict.fromkeys("cgjkqsxz", "2"), **dict.fromkeys("dt", "3"),

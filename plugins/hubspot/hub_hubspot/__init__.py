@@ -2,7 +2,7 @@
 
 In: a portal's CRM objects through either URL dialect. Out: canonical people, organizations and interactions, and
 engagements, contacts and companies written back, each exactly once. `paths` has the addresses, `objects` what is
-read, `pull` the order of reading, `mapping` and `outbound` the two translations, `push` and `undo` the writing.
+read, `pull` the order of reading, `mapping` and `outbound` the two translations, `push`, `merging` and `undo` the writing.
 Source: HubSpot's developer documentation and specification files (as stored 2026-03); the README says what is known.
 """
 
@@ -43,6 +43,7 @@ from hub_hubspot.client import LIST_LIMIT, Client
 from hub_hubspot.consent import OptOuts
 from hub_hubspot.manifest import MANIFEST
 from hub_hubspot.mapping import Mapper
+from hub_hubspot.merging import Merger
 from hub_hubspot.objects import OBJECTS
 from hub_hubspot.paths import Paths
 from hub_hubspot.pull import OwnersReader, Reader, record, row_id, text_of
@@ -70,6 +71,7 @@ class HubSpot(Connector[HubSpotSettings]):
         self._mapper = Mapper(settings)
         self._writer = Writer(self.client, settings, self._zone)
         self._opt_outs = OptOuts(self.client)
+        self._merger = Merger(self.client)
 
     def budgets(self) -> tuple[Budget, ...]:
         """The portal's subscription decides, which only the settings know, and where its day begins."""
@@ -154,6 +156,8 @@ class HubSpot(Connector[HubSpotSettings]):
     async def push(self, changes: Sequence[Change]) -> list[Receipt]:
         if changes and changes[0].kind == "consent":
             return await self._opt_outs.push(changes)
+        if changes and changes[0].op == "merge":
+            return await self._merger.push(changes)
         return await self._writer.push(changes)
 
     async def find(self, kind: str, keys: Sequence[str]) -> list[Found]:

@@ -203,6 +203,12 @@ class Client:
             path = self.paths("batch", kind, "archive")
             await self.http.request("POST", path, json=body, cost="write", safe=True)
 
+    async def merge(self, kind: str, stays: str, absorbed: str) -> Record:
+        """Fold one object into another, for good; the one that stands for both. Never sent twice by itself."""
+        body = {"primaryObjectId": stays, "objectIdToMerge": absorbed}
+        path = self.paths("merge", kind)
+        return decode(await self.http.request("POST", path, json=body, cost="write", safe=False), Record)
+
     async def links(self, source: str, target: str, ids: Sequence[str]) -> dict[str, list[str]]:
         """Ids of `target` objects each id is associated with, in order of id; every asked id has an entry."""
         found: dict[str, set[str]] = {i: set() for i in ids}

@@ -5,6 +5,7 @@ from typing import Literal
 
 from hub.api import Manifest, Scope, Stream
 from hub_hubspot.consent import SCOPE
+from hub_hubspot.merging import MERGING
 from hub_hubspot.objects import OBJECTS
 from hub_hubspot.settings import HOST, HubSpotSettings
 
@@ -27,6 +28,7 @@ def _stream(name: str) -> Stream:
         cap=SEARCH_CAP,
         needs=kind.reads,
         carries=carries,
+        merge=MERGING if name in _PARTIES else None,
     )
 
 
@@ -46,7 +48,11 @@ MANIFEST = Manifest(
         Scope("sales-email-read", "read the content of logged e-mails; without it they stay a gap", False),
         Scope("crm.objects.deals.read", "read deals; without it they stay a gap", False),
         Scope("tickets", "read tickets; without it they stay a gap", False),
-        Scope("crm.objects.contacts.write", "write contacts, and engagements onto their timelines", False),
+        Scope(
+            "crm.objects.contacts.write",
+            "write contacts, and engagements onto their timelines; merge approved duplicates",
+            False,
+        ),
         Scope("crm.objects.companies.write", "write companies", False),
         Scope("crm.schemas.contacts.write", "create our unique property once, so that nothing is doubled", False),
         Scope("crm.schemas.companies.write", "create our unique property once, so that nothing is doubled", False),

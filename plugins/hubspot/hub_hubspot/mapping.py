@@ -33,7 +33,7 @@ from hub.api import (
 )
 from hub.api.mail import html_to_text, message_id
 from hub_hubspot import fields
-from hub_hubspot.objects import MERGED, OBJECTS, OPT_OUT
+from hub_hubspot.objects import MERGED, OBJECTS, OPT_OUT, PARENT
 from hub_hubspot.settings import HubSpotSettings
 from hub_hubspot.texts import instant, plain, split_marker
 
@@ -288,9 +288,10 @@ def _contact(r: Source) -> Person:
 def _company(r: Source) -> Organization:
     domains = [d for d in (r.get("domain"), *r.many("hs_additional_domains")) if d]
     identifiers = [*r.identity, *(Identifier("domain", d) for d in domains)]
+    parent = r.get(PARENT)
     return Organization(
-        external_id=r.id, identifiers=tuple(dict.fromkeys(identifiers)), name=r.get("name"),
-        fields=r.fields, owner=r.owner, changed_at=r.changed_at, url=r.url,
+        external_id=r.id, identifiers=tuple(dict.fromkeys(identifiers)), name=r.get("name"), fields=r.fields,
+        owner=r.owner, parent=Identifier("hubspot:companies", parent) if parent else None, changed_at=r.changed_at, url=r.url,
     )  # fmt: skip
 
 

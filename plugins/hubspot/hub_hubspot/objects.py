@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 MERGED = "hs_merged_object_ids"
 OPT_OUT = "hs_email_optout"
+PARENT = "hs_parent_company_id"  # follows the association "child to parent company"; nobody writes it
 _WRITE = "crm.objects.contacts.write"
 _SCHEMA = "crm.schemas.contacts.write"
 
@@ -49,7 +50,7 @@ OBJECTS: dict[str, ObjectType] = {o.name: o for o in (
     ObjectType(
         "companies", "0-2",
         ("name", "domain", "hs_additional_domains", "website", "phone", "industry", "city", "country",
-         "lifecyclestage", "hubspot_owner_id", MERGED),
+         "lifecyclestage", "hubspot_owner_id", PARENT, MERGED),
         is_mergeable=True, reads=("crm.objects.companies.read",), writes="crm.objects.companies.write",
         schema="crm.schemas.companies.write",
     ),

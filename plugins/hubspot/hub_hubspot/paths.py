@@ -7,6 +7,7 @@ Classic paths carry v3 or v4; date-based ones the version ("2026-03"), one schem
 TABLE = {  # what:         (classic,                                   date-based)
     "objects":             ("crm/v3/objects/{0}",                      "crm/objects/{ver}/{0}"),
     "batch":               ("crm/v3/objects/{0}/batch/{1}",            "crm/objects/{ver}/{0}/batch/{1}"),
+    "merge":               ("crm/v3/objects/{0}/merge",                "crm/objects/{ver}/{0}/merge"),
     "search":              ("crm/v3/objects/{0}/search",               "crm/objects/{ver}/{0}/search"),
     "links":               ("crm/v4/associations/{0}/{1}/batch/{2}",   "crm/associations/{ver}/{0}/{1}/batch/{2}"),
     "owners":              ("crm/v3/owners",                           "crm/owners/{ver}"),

@@ -16,7 +16,7 @@ PropertyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
 # What tells one object from another, or who may be written to, is no field.
 RESERVED = frozenset({
     "email", "hs_additional_emails", "domain", "hs_additional_domains", "hs_object_id", "hs_merged_object_ids",
-    "hubspot_owner_id", "associatedcompanyid", "lifecyclestage", "hs_email_optout",
+    "hubspot_owner_id", "associatedcompanyid", "hs_parent_company_id", "lifecyclestage", "hs_email_optout",
 })  # fmt: skip
 
 

@@ -45,6 +45,19 @@ def note(site: Site, *contacts: str) -> str:
 # Associations
 
 
+def test_a_companys_parent_is_an_association_and_a_property_that_nobody_writes(site: Site) -> None:
+    above, below = site.emulator.seed({"companies": [{"properties": {"name": n}} for n in ("Pine", "Pine North")]})[
+        "companies"
+    ]
+    path = f"{V4}/objects/companies/{below}/associations/companies/{above}"
+    read = f"{V3}/companies/{below}?properties=hs_parent_company_id"
+    site.call("PUT", path, 201, spec(14))
+    assert site.call("GET", read, 200)["properties"]["hs_parent_company_id"] == above
+    site.call("PATCH", f"{V3}/companies/{below}", 400, {"properties": {"hs_parent_company_id": "1"}})
+    site.call("DELETE", path, 204)
+    assert not site.call("GET", read, 200)["properties"]["hs_parent_company_id"]
+
+
 def test_batch_create_links_both_ways_and_ids_are_numbers(site: Site) -> None:
     (contact,), target = people(site, 1), note(site)
     inputs = [{"from": {"id": target}, "to": {"id": contact}, "types": spec(202)}]

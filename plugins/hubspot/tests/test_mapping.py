@@ -88,6 +88,10 @@ def test_a_company() -> None:
     company = one("companies", {"name": "Pine", "domain": "pine.example", "hs_additional_domains": "pine.org;"})
     assert isinstance(company, Organization)
     assert company.identifiers[1:] == (Identifier("domain", "pine.example"), Identifier("domain", "pine.org"))
+    assert company.parent is None
+    branch = one("companies", {"name": "Pine North", "hs_parent_company_id": "12"})
+    assert isinstance(branch, Organization)
+    assert branch.parent == Identifier("hubspot:companies", "12")
 
 
 def test_an_owner_is_one_of_us() -> None:

@@ -539,3 +539,63 @@ async def test_undo_of_a_deletion_says_what_a_person_can_do(portal: Portal) -> N
     receipt = (await portal.hubspot.undo([entry]))[0]
     assert receipt.outcome == "failed"
     assert "recycle bin" in receipt.error
+
+
+# Merging
+
+
+def absorb(stays: str, other: str, kind: str = "person") -> Change:
+    return Change(key=f"p1/{other}", kind=kind, op="merge", remote_id=stays, absorbs=other)
+
+
+@pytest.mark.parametrize("mints_new_id", [False, True])
+async def test_two_contacts_are_merged_once(portal: Portal, mints_new_id: bool) -> None:
+    """After a lost answer, too: where the one that went leads to is looked up before anything is sent."""
+    portal.emulator.control("flags", {"merge_mints_new_id": mints_new_id})
+    one, other = portal.contacts(2)
+    [first] = await portal.hubspot.push([absorb(one, other)])
+    [again] = await portal.hubspot.push([absorb(one, other)])
+    [left] = portal.held("contacts")
+    assert (first.outcome, first.remote_id, again.outcome, again.remote_id) == (
+        "merged",
+        left["id"],
+        "merged",
+        left["id"],
+    )
+    assert (left["id"] == one) is not mints_new_id
+    assert left["properties"]["email"] == "c0@example.com"
+    assert left["properties"]["hs_additional_emails"] == "c1@example.com"
+    assert sum(path.endswith("/merge") for _, path, _ in portal.emulator.requests) == 1
+
+
+async def test_companies_are_merged_and_the_further_stage_of_contacts_stays(portal: Portal) -> None:
+    names = [{"properties": {"name": name}} for name in ("Kestrel", "Kestrel GmbH")]
+    one, other = portal.emulator.seed({"companies": names})["companies"]
+    [receipt] = await portal.hubspot.push([absorb(one, other, "organization")])
+    assert (receipt.outcome, [c["id"] for c in portal.held("companies")]) == ("merged", [one])
+    stays, goes = (
+        portal.contacts(1)
+        + portal.emulator.seed(
+            {"contacts": [{"properties": {"email": "x@example.com", "lifecyclestage": "customer"}}]}
+        )["contacts"]
+    )
+    await portal.hubspot.push([absorb(stays, goes)])
+    assert portal.held("contacts")[0]["properties"]["lifecyclestage"] == "customer"
+
+
+async def test_what_cannot_be_merged_is_refused_in_hubspots_words(portal: Portal) -> None:
+    one, other, third, gone = portal.contacts(4)
+    portal.emulator.control("delete", {"type": "contacts", "ids": [gone]})
+    portal.emulator.control("merge", {"type": "contacts", "primary": third, "other": other})
+    many = [{"properties": {"email": f"m{n}@example.com"}} for n in range(249)]
+    for of in portal.emulator.seed({"contacts": many})["contacts"]:
+        portal.emulator.control("merge", {"type": "contacts", "primary": one, "other": of})
+    cases = {
+        gone: "not at HubSpot any more",
+        other: f"was merged into {third} meanwhile",
+        third: "more than 250 identities",
+    }
+    for absorbs, words in cases.items():
+        [receipt] = await portal.hubspot.push([absorb(one, absorbs)])
+        assert (receipt.outcome, words in receipt.error) == ("failed", True), receipt.error
+    assert {c["id"] for c in portal.held("contacts")} >= {one, third}

@@ -1,6 +1,7 @@
 """What the hub may know of this connector before it runs."""
 
 from hub.api import Manifest, Scope, Stream
+from hub_zendesk.merging import MERGING
 from hub_zendesk.settings import ZendeskSettings
 
 TICKETS, USERS, ORGANIZATIONS = "tickets:read", "users:read", "organizations:read"
@@ -11,7 +12,7 @@ MANIFEST = Manifest(
     title="Zendesk Support",
     channels=("helpdesk", "email", "chat", "phone", "sms", "social", "web", "system"),
     streams=(
-        Stream("users", deletes="confirmed", census="ids", needs=(USERS,), carries="parties"),
+        Stream("users", deletes="confirmed", census="ids", needs=(USERS,), carries="parties", merge=MERGING),
         Stream("organizations", deletes="confirmed", census="ids", needs=(ORGANIZATIONS,), carries="parties"),
         Stream("tickets", deletes="confirmed", census="ids", needs=(TICKETS,), carries="objects"),
         # A deleted ticket takes its comments along without naming them: only a full enumeration tells.
@@ -26,7 +27,7 @@ MANIFEST = Manifest(
         Scope(ORGANIZATIONS, "knows which company a customer belongs to"),
         Scope(RATINGS, "reads satisfaction ratings; without it they stay a gap", False),
         Scope("tickets:write", "writes internal notes and tasks; never a public reply", False),
-        Scope("users:write", "writes fields of customers you mapped", False),
+        Scope("users:write", "writes fields of customers you mapped, and merges duplicates you approved", False),
         Scope("organizations:write", "writes fields of organizations you mapped", False),
     ),
     budgets=ZendeskSettings.model_construct(plan="suite-team", high_volume=False).budgets(),

@@ -32,6 +32,7 @@ from hub.api import (
 from hub_zendesk import outbound
 from hub_zendesk.client import API, Client, chunks
 from hub_zendesk.mapping import OWN_ROLES
+from hub_zendesk.merging import merge
 from hub_zendesk.outbound import PARTIES, Place, external_id
 from hub_zendesk.records import comment_id, split_id
 from hub_zendesk.settings import ZendeskSettings
@@ -70,6 +71,8 @@ class Writer:
     async def _one(self, change: Change) -> Receipt:
         if change.op == "delete":
             return await self._delete(change)
+        if change.op == "merge":
+            return await merge(self.client, change)
         match change.kind, change.entity:
             case "interaction", Interaction() as interaction:
                 return await self._note(change, interaction)

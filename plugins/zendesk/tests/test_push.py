@@ -322,3 +322,50 @@ def test_without_the_write_scope_nothing_is_written(desk: Stand) -> None:
     with pytest.raises(ScopeError):
         push(desk, letter(1))
     assert not desk.desk.tickets
+
+
+# Merging
+
+
+def absorb(stays: int, other: int, email: str = "bo@example.org", kind: str = "person") -> Change:
+    known = Person(external_id=str(other), identifiers=(Identifier("email", email),) if email else ())
+    return Change(key="p1/2", kind=kind, op="merge", remote_id=str(stays), absorbs=str(other), entity=known)
+
+
+def test_two_end_users_are_merged_once(desk: Stand) -> None:
+    ada, bo = desk.user("Ada"), desk.user("Bo", phone="+49 30 1")
+    ticket = desk.ticket(requester_id=bo)
+    desk.desk.merge_delay_s = 30
+    (receipt,) = push(desk, absorb(ada, bo))
+    assert (receipt.outcome, receipt.remote_id) == ("merged", str(ada))
+    assert (desk.desk.users[bo]["active"], desk.desk.users[ada]["phone"]) == (False, None)
+    asked = desk.clock.now()
+    (again,) = push(desk, absorb(ada, bo))  # the answer to the first was lost: its address is waited for
+    assert (again.outcome, again.remote_id) == ("merged", str(ada))
+    assert (desk.clock.now() - asked).total_seconds() == 30
+    assert desk.desk.addresses(ada) == ["ada@example.org", "bo@example.org"]
+    assert desk.desk.tickets[ticket]["requester_id"] == ada
+    assert sum(path.endswith("/merge") for _, path, _ in desk.zendesk.requests) == 1
+    assert desk.desk.user_by(email="bo@example.org") == desk.desk.users[ada]
+
+
+@pytest.mark.parametrize("email", ["bo@example.org", ""])
+def test_a_user_somebody_deleted_was_not_merged(desk: Stand, email: str) -> None:
+    ada, bo = desk.user("Ada"), desk.user("Bo")
+    desk.desk.change_user(bo, {"active": False})
+    (receipt,) = push(desk, absorb(ada, bo, email))
+    assert receipt.outcome == "failed"
+    assert "nothing says that it went into" in receipt.error
+
+
+def test_what_cannot_be_merged_is_refused(desk: Stand) -> None:
+    ada, agent, shared = desk.user("Ada"), desk.user("Al", role="agent"), desk.user("Cy", shared=True)
+    cases = {agent: "own agents", shared: "RecordInvalid", ada: "RecordInvalid", 999_999: "not at Zendesk"}
+    for other, words in cases.items():
+        (receipt,) = push(desk, absorb(ada, other))
+        assert receipt.outcome == "failed"
+        assert words in receipt.error
+    (receipt,) = push(desk, absorb(ada, ada, kind="organization"))
+    assert "organizations are not merged" in receipt.error
+    assert desk.desk.users[ada]["active"]
+    assert desk.desk.users[agent]["active"]

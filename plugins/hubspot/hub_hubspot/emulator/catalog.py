@@ -50,7 +50,7 @@ num_unique_conversion_events n r|hs_linkedin_url s
 createdate t r|name s|domain s|website s|phone s|address s|city s|state s|zip s|country s|industry s|description s
 numberofemployees n|annualrevenue n|lifecyclestage e={",".join(LIFECYCLE)}|hs_additional_domains s r
 type e=PROSPECT,PARTNER,RESELLER,VENDOR,OTHER|num_associated_contacts n r|notes_last_contacted t r
-notes_last_updated t r|timezone s|linkedin_company_page s
+notes_last_updated t r|timezone s|linkedin_company_page s|hs_parent_company_id n r
 """,
     "deals": """
 createdate t r|dealname s|amount n|closedate t|pipeline e|dealstage e|description s|deal_currency_code s

@@ -3,12 +3,15 @@
 from hub_hubspot.emulator.answers import Refusal, invalid
 from hub_hubspot.emulator.portal import Portal, Record, Shelf, take
 from hub_hubspot.emulator.tables import MERGEABLE
+from hub_hubspot.emulator.values import keeps_stage
 
 MAX_IDENTITIES = 250
+OPT_OUT = "hs_email_optout"  # of the main address, which is the primary's
 
 
 def merge(portal: Portal, shelf: Shelf, primary: Record, other: Record, *, mints_new_id: bool) -> Record:
-    """Fold `other` into `primary`. The primary's values win; its gaps are filled from the other.
+    """Fold `other` into `primary`. The primary's values win; its gaps are filled from the other; of two lifecycle stages the
+    further one stays.
 
     mints_new_id: the survivor is a third record and both old ids are absorbed (seen at the vendor in some cases).
     Raises: Refusal 400 for one record twice or a type without merging, 414 beyond 250 absorbed ids.
@@ -24,13 +27,17 @@ def merge(portal: Portal, shelf: Shelf, primary: Record, other: Record, *, mints
     moved = {k: v for k, v in other.properties.items() if k not in primary.properties}
     addresses = _addresses(shelf, primary, other)
     given = {k: v for k, v in moved.items() if not shelf.properties[k].is_read_only}
+    if (stage := other.properties.get("lifecyclestage", "")) and not keeps_stage(
+        primary.properties.get("lifecyclestage", ""), stage
+    ):
+        given["lifecyclestage"] = stage
     given["hs_merged_object_ids"] = ";".join(map(str, absorbed))
     if addresses:
         given["hs_additional_emails"] = ";".join(addresses)
     survivor = primary
     portal.events.is_on, was_on = False, portal.events.is_on  # a merge is one event, not the changes it is made of
     if mints_new_id:
-        kept = {k: v for k, v in primary.properties.items() if not shelf.properties[k].is_read_only}
+        kept = {k: v for k, v in primary.properties.items() if not shelf.properties[k].is_read_only or k == OPT_OUT}
         for old in (primary, other):
             portal.unindex(shelf, old)
         survivor = portal.create(shelf, {**kept, **given}, source="MERGE")

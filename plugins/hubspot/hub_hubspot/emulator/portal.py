@@ -9,7 +9,7 @@ from hub_hubspot.emulator.answers import Refusal, invalid
 from hub_hubspot.emulator.catalog import Property
 from hub_hubspot.emulator.events import Events
 from hub_hubspot.emulator.links import Links
-from hub_hubspot.emulator.tables import BY_PLURAL, TYPES, ObjectType
+from hub_hubspot.emulator.tables import BY_PLURAL, CHILD_TO_PARENT, TYPES, ObjectType
 
 FIRST_ID = 1001  # the same for every type: an id says nothing without its type
 LOCK_S = 2.0
@@ -289,12 +289,21 @@ class Portal:
             self.events.association(
                 BY_PLURAL[source], source_id, BY_PLURAL[target], target_id, False, origin, self.now_ms()
             )
+        self._name_parents(source, target, (source_id, target_id))
 
     def unlink(self, source: str, source_id: int, target: str, target_id: int, types: set[int] | None = None) -> None:
         if self.links.remove(source, source_id, target, target_id, types):
             self.events.association(
                 BY_PLURAL[source], source_id, BY_PLURAL[target], target_id, True, "INTEGRATION", self.now_ms()
             )
+        self._name_parents(source, target, (source_id, target_id))
+
+    def _name_parents(self, source: str, target: str, ids: tuple[int, int]) -> None:
+        """A company's parent is one of its associations, and a property that nobody writes."""
+        for id_ in ids if source == target == "companies" else ():
+            parents = [other for other, types in self.links.of(source, id_, target).items() if CHILD_TO_PARENT in types]
+            if record := self.shelves[source].records.get(id_):
+                record.properties["hs_parent_company_id"] = str(parents[0]) if parents else ""
 
     def make_unique(self, shelf: Shelf, name: str) -> None:
         """Start to enforce a unique property; objects created later must differ in it."""

@@ -108,13 +108,14 @@ _DEFAULT = (
     ("tickets", "notes", 227, 228), ("tickets", "tasks", 229, 230), ("tickets", "communications", 84, 83),
 )  # fmt: skip
 
+CHILD_TO_PARENT = 14
 # plural, plural, id there, id back, label there, label back
 _LABELLED = (
     ("contacts", "companies", 1, 2, "Primary", "Contact with Primary Company"),
     ("deals", "companies", 5, 6, "Primary", "Deal with Primary Company"),
     ("tickets", "companies", 26, 25, "Primary", "Ticket with Primary Company"),
     ("contacts", "companies", 931, 930, "Billing contact", "Billing contact"),
-    ("companies", "companies", 14, 13, "Parent Company", "Child Company"),
+    ("companies", "companies", CHILD_TO_PARENT, 13, "Parent Company", "Child Company"),
 )
 
 LINK_TYPES: dict[int, LinkType] = {}

@@ -135,6 +135,8 @@ class ZendeskEmulator(Emulator):
             case ["tickets", number, "comments", "count"]:
                 self.desk.live(_number(number))
                 return reads.counted(len(self.desk.comments[_number(number)]))
+            case ["users", number, "identities"]:
+                return reads.identities(_number(number), query)
             case ["tickets", number, "tags"]:
                 return {"tags": self.desk.live(_number(number))["tags"]}
             case [("users" | "organizations" | "satisfaction_ratings") as what]:
@@ -181,6 +183,8 @@ class ZendeskEmulator(Emulator):
                 return writes.save_user(body)
             case ("PUT", "users", number):
                 return writes.save_user(body, _number(number))
+            case ("PUT", "users", number, "merge"):
+                return writes.merge_user(_number(number), body)
             case ("DELETE", "users", number):
                 return writes.delete_user(_number(number))
             case ("POST", "organizations", "create_or_update"):
@@ -217,7 +221,7 @@ class ZendeskEmulator(Emulator):
         }  # fmt: skip
 
     def control(self, command: str, args: dict[str, Any]) -> Any:
-        """load, comment, touch, delete, scrub, merge, private, rate: what people do at Zendesk."""
+        """load, comment, touch, delete, scrub, merge, merge_users, private, rate: what people do at Zendesk."""
         desk = self.desk
         steps: dict[str, Callable[[], Any]] = {
             "load": lambda: load(desk, args),
@@ -226,6 +230,7 @@ class ZendeskEmulator(Emulator):
             "delete": lambda: desk.delete_ticket(args["ticket"]),
             "scrub": lambda: desk.scrub_ticket(args["ticket"]),
             "merge": lambda: desk.merge_tickets(args["into"], args["tickets"], ADMIN),
+            "merge_users": lambda: desk.merge_users(args["user"], args["into"]),
             "private": lambda: desk.rewrite_comment(args["ticket"], args["comment"], "comment_made_private", public=False),
             "rate": lambda: desk.put_rating(args),
             "webhooks": lambda: [{"headers": h, "body": b.decode()} for h, b in self.pending_webhooks()],

@@ -49,6 +49,7 @@ class Desk:
         self.tickets: dict[int, Row] = {}
         self.comments: dict[int, list[Row]] = defaultdict(list)
         self.users: dict[int, Row] = {}
+        self.further: dict[int, list[str]] = defaultdict(list)  # addresses beside the primary one, in small letters
         self.organizations: dict[int, Row] = {}
         self.satisfaction_ratings: dict[int, Row] = {}
         self.suspended: list[Row] = []
@@ -291,9 +292,29 @@ class Desk:
             if user["active"]:
                 if external_id and (user["external_id"] or "").lower() == external_id.lower():
                     return user
-                if email and (user["email"] or "").lower() == email.lower():
+                if email and email.lower() in self.addresses(user["id"]):
                     return user
         return None
+
+    def addresses(self, user_id: int) -> list[str]:
+        """All of a user's addresses in small letters, the primary one first."""
+        own = (self.users[user_id]["email"] or "").lower()
+        return [own, *self.further[user_id]] if own else list(self.further[user_id])
+
+    def merge_users(self, loser: int, target: int) -> None:
+        """The loser is gone at once; its tickets and addresses come over a moment later, and nothing else of it does."""
+        self.change_user(loser, {"active": False})
+
+        def carry_out() -> None:
+            self.further[target] += [a for a in self.addresses(loser) if a not in self.addresses(target)]
+            self.further.pop(loser, None)
+            for ticket in list(self.tickets.values()):
+                if ticket["requester_id"] == loser and ticket["status"] != "deleted":
+                    self.change_ticket(ticket["id"], {"requester_id": target}, ADMIN)
+            self.change_user(target, {})
+
+        self.later.append((self.now() + self.merge_delay_s, carry_out))
+        self.settle()
 
     def put_organization(self, given: Row, at: int | None = None) -> Row:
         made = self.now() if at is None else at

@@ -213,6 +213,19 @@ class Reads:
                 rows = [r for r in rows if r["score"] == score]
         return self.page(what, self.shown(what, rows), query)
 
+    def identities(self, user_id: int, query: dict[str, str]) -> Row:
+        """How a user may be reached, the primary address first."""
+        if user_id not in self.desk.users:
+            raise not_found()
+        rows = [
+            {
+                "id": user_id * 1000 + n, "url": f"{self.desk.url}/users/{user_id}/identities/{n}.json", "user_id": user_id,
+                "type": "email", "value": address, "verified": True, "primary": not n, "deliverable_state": "deliverable",
+            }
+            for n, address in enumerate(self.desk.addresses(user_id))
+        ]  # fmt: skip
+        return self.page("identities", rows, query)
+
     def counted(self, rows: int) -> Row:
         return {"count": {"value": rows, "refreshed_at": self.desk.text()}}
 
@@ -264,7 +277,7 @@ class Reads:
             rows = [
                 u
                 for u in self.desk.users.values()
-                if u["active"] and (u["email"] or "").lower() == email and log[u["id"]] <= indexed
+                if u["active"] and email in self.desk.addresses(u["id"]) and log[u["id"]] <= indexed
             ]
         return self.page("users", rows, {k: v for k, v in query.items() if not k.startswith("page[")})
 

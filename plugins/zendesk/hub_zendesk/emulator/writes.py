@@ -199,6 +199,19 @@ class Writes:
         user = self.desk.put_user(fields)
         return 201, {"user": user}, {**told, "location": user["url"]}
 
+    def merge_user(self, number: int, body: Row) -> tuple[int, Row, dict[str, str]]:
+        """The user in the path goes into the one in the body; end users only, and none from a sharing agreement."""
+        target = int(_wrapped(body, "user").get("id") or 0)
+        users = [self.desk.users.get(n) for n in (number, target)]
+        if any(u is None or not u["active"] for u in users):
+            raise not_found()
+        if number == target:
+            raise invalid("base", "A user cannot be merged with itself")
+        if any(u["role"] != "end-user" or u["shared"] for u in users if u):
+            raise invalid("base", "Only end users can be merged")
+        self.desk.merge_users(number, target)
+        return 200, {"user": self.desk.users[target]}, {}
+
     def delete_user(self, number: int) -> tuple[int, Row, dict[str, str]]:
         user = self.desk.users.get(number)
         if user is None or not user["active"]:
