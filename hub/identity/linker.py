@@ -318,7 +318,8 @@ class _Page:
             party_id = self.party_of[ident]
             apart, asked = self._apart(party_id)
             record, model = self.records[ident], self.weights.model
-            found = decide(record, model, self, apart, mine=self.profile(str(party_id)), own=str(party_id))
+            mine, own = self.profile(str(party_id)), str(party_id)
+            found = decide(record, model, self, apart, mine=mine, own=own, thorough=False)
             for key in self.keys[ident]:
                 self.entity_of_key.setdefault(key, set()).add(party_id)
             if found.verdict == NEW:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from hub.identity.match import keys
 from hub.identity.match.model import Model
-from hub.identity.match.profile import Profile, joined, score, weights
+from hub.identity.match.profile import Profile, at_most, joined, score, weights
 from hub.identity.match.record import Record
 from hub.identity.match.vetoes import TWO_IDS, Different, grounds, over_limit, veto
 
@@ -73,8 +73,10 @@ def decide(
     explain: bool = True,
     mine: Profile | None = None,
     own: str = "",
+    thorough: bool = True,
 ) -> Decision:
-    """What to do with a record. explain: with the waterfall and the counterfactuals.
+    """What to do with a record. explain: with the waterfall and the counterfactuals. thorough: also of entities that it cannot
+    be whatever were left out; without that `vetoed` and `runner_up` know only the others, and NEW may have no weight.
 
     mine: what is known of the whole entity that the record belongs to already (the record's own values among it), where it
     belongs to one; own: that entity's id, which is no candidate. LINK then joins two entities.
@@ -85,6 +87,8 @@ def decide(
         if entity == own:
             continue
         known = index.profile(entity)
+        if not thorough and at_most(model, mine, known) < model.settings.review:
+            continue
         if reason := veto(mine, known, different):
             vetoed[entity] = reason
         if reason in ("", TWO_IDS):
@@ -93,7 +97,10 @@ def decide(
     if best is None:
         return Decision(NEW, why=why, hubs=tuple(hubs), vetoed=vetoed)
     lines = tuple(waterfall(model, mine, best.profile, best.weights)) if explain else ()
-    without = dict(_counterfactuals(model, mine, found, verdict)) if explain and verdict != NEW else {}
+    without = {}
+    if explain and verdict != NEW:
+        likely = [c for c in found if not thorough or at_most(model, mine, c.profile) >= model.settings.review]
+        without = dict(_counterfactuals(model, mine, likely, verdict))
     entity = best.entity if verdict != NEW else ""
     also = tuple(_also(model, joined(best.profile, mine), best, found, different)) if verdict == LINK else ()
     return Decision(verdict, entity, weight, second, why, lines, without, tuple(hubs), vetoed, also)

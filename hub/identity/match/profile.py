@@ -99,6 +99,17 @@ def score(model: Model, a: Profile, b: Profile, floor: float = -math.inf) -> flo
     return model.total(found) if best >= floor else best
 
 
+def at_most(model: Model, a: Profile, b: Profile) -> float:
+    """No less than the weight of both, whatever single field were left out of it: only what speaks for it counts."""
+    best = model.prior
+    for name, left in a.values.items():
+        right = b.values.get(name)
+        if right is not None:
+            is_other = left.keys().isdisjoint(right)
+            best += max(model.unequal[name] if is_other else between(model, name, left, right), 0.0)
+    return best
+
+
 def _is_spoken_for(name: str, a: Profile, b: Profile) -> bool:
     return any(f in a.values and f in b.values for f in SPOKEN_FOR[name])
 
