@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from benchmarks.identity import rows
+from benchmarks.identity.machine import speed
 from benchmarks.identity.rows import HASH, Line, Options, Runs
 from benchmarks.measure import busyness
 
@@ -27,7 +28,7 @@ def main() -> int:
     if unknown := set(given.row) - set(rows.ROWS):
         parser.error(f"there is no row {min(unknown)}: {', '.join(map(str, rows.ROWS))}")
     runs = Runs(Options(given.quick, given.large, given.peers, not given.no_install))
-    before, found = busyness(), []
+    before, found = f"{busyness()}; {speed()}", list[Line]()
     if not given.json:
         print(f"one configuration for every row: {HASH} (hub/identity/match, all of it: settings, rules and lists)")
         print(f"{missing()}\n" if missing() else "")
@@ -37,10 +38,14 @@ def main() -> int:
             if not given.json:
                 show(line)
     if given.json:
-        print(json.dumps({"before": before, "after": busyness(), "rows": [asdict(x) for x in found]}, indent=2))
+        print(
+            json.dumps(
+                {"before": before, "after": f"{busyness()}; {speed()}", "rows": [asdict(x) for x in found]}, indent=2
+            )
+        )
         return 0
     print(summary(found))
-    print(f"before: {before}\nafter:  {busyness()}")
+    print(f"before: {before}\nafter:  {busyness()}; {speed()}")
     return 0
 
 

@@ -12,8 +12,7 @@ from random import Random
 from typing import Any
 
 from benchmarks.identity import score
-from benchmarks.identity.sets import Row, folder
-from benchmarks.identity.sets import _rows as read
+from benchmarks.identity.sets import Row, folder, read
 from benchmarks.identity.stored import NOW, RULES, base, rows
 from hub import identity
 from hub.api import Identifier, Organization, Person

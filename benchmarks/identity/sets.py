@@ -42,7 +42,7 @@ def _setting(name: str) -> str:
     return value
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def read(path: Path) -> Iterator[Row]:
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file, skipinitialspace=True)
@@ -61,7 +61,7 @@ _FEBRL = {
 def febrl(*files: str) -> Labelled:
     records, truth = [], {}
     for name in files:
-        for row in _rows(folder() / "febrl" / name):
+        for row in read(folder() / "febrl" / name):
             given: dict[str, str | list[str]] = {ours: row[theirs] for ours, theirs in _FEBRL.items()}
             given["address"] = " ".join((row["street_number"], row["address_1"], row["address_2"]))
             records.append(prepare(row["rec_id"], given, holder=name if len(files) > 1 else ""))
@@ -71,7 +71,7 @@ def febrl(*files: str) -> Labelled:
 
 def fake_1000() -> Labelled:
     columns = {"first_name": "first_name", "last_name": "surname", "born": "dob", "city": "city", "email": "email"}
-    rows = list(_rows(folder() / "people" / "fake_1000.csv"))
+    rows = list(read(folder() / "people" / "fake_1000.csv"))
     return Labelled(
         "fake_1000", [_person(r, r["unique_id"], columns) for r in rows], {r["unique_id"]: r["cluster"] for r in rows}
     )
@@ -82,7 +82,7 @@ def historical() -> Labelled:
         "full_name": "full_name", "born": "dob", "city": "birth_place", "postcode": "postcode_fake", "gender": "gender",
         "occupation": "occupation",
     }  # fmt: skip
-    rows = list(_rows(folder() / "people" / "historical_50k.csv.gz"))
+    rows = list(read(folder() / "people" / "historical_50k.csv.gz"))
     return Labelled(
         "historical_50k",
         [_person(r, r["unique_id"], columns) for r in rows],
@@ -94,12 +94,12 @@ def restaurants() -> Labelled:
     columns = {"company": "name", "address": "addr", "city": "city", "phone": "phone", "occupation": "type"}
     records, truth = [], {}
     for table, tag in (("fodors", "f"), ("zagats", "z")):
-        for row in _rows(folder() / "orgs" / f"{table}.csv"):
+        for row in read(folder() / "orgs" / f"{table}.csv"):
             given = {ours: row[theirs] for ours, theirs in columns.items()}
             ident = tag + row["id"]
             records.append(prepare(ident, given, kind="organization", holder=table, region="US"))
             truth[ident] = ident
-    for row in _rows(folder() / "orgs" / "fodors_zagats_matches.csv"):
+    for row in read(folder() / "orgs" / "fodors_zagats_matches.csv"):
         truth["z" + row["zagats_id"]] = "f" + row["fodors_id"]
     return Labelled("Fodors-Zagats", records, truth)
 
@@ -132,7 +132,7 @@ def tabled(path: Path) -> Table:
 
 
 def _batches(path: Path) -> Iterator[list[Row]]:
-    rows = _rows(path)
+    rows = read(path)
     while batch := list(islice(rows, 5_000)):
         yield batch
 
@@ -144,7 +144,7 @@ def _prepared(_: None, rows: list[Row]) -> Table:
 def labels(path: Path) -> Labelled:
     """What is true of such a file, without the records."""
     truth, hazards = {}, {}
-    for row in _rows(path):
+    for row in read(path):
         truth[row["rid"]] = row["truth_person"] or row["rid"]
         if row["trap"]:
             hazards[row["rid"]] = frozenset(row["trap"].split("+"))

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.identity.stored WHAT --records N`: identity over a real store, an SQLite file as it is in use.
+"""`python -m benchmarks.identity.stored --records N`: identity over a real store, an SQLite file as it is in use.
 
-fill: N records as pages, then 2,000 more one at a time, each in a transaction of its own that is on disk when it ends;
-then joining and taking back, and explaining. orders: the same records in several orders, before and after an audit.
+N records as pages, then 2,000 more one at a time, each in a transaction of its own that is on disk when it ends; then joining
+and taking back, and explaining.
 """
 
 import argparse
@@ -25,8 +25,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from benchmarks.identity import invented, score
-from benchmarks.identity.sets import folder
+from benchmarks.identity import invented
 from hub import identity
 from hub.api import Identifier, Organization, Person
 from hub.identity.match.model import Settings
@@ -54,15 +53,6 @@ def rows(n: int) -> list[Row]:
         [sys.executable, script, "--records", str(n)], check=True, capture_output=True, encoding="utf-8"
     )
     return list(csv.DictReader(io.StringIO(done.stdout)))
-
-
-def fake_1000() -> list[Row]:
-    with (folder() / "people" / "fake_1000.csv").open(encoding="utf-8", newline="") as file:
-        return [
-            {"rid": r["unique_id"], "source": "set", "first_name": r["first_name"], "last_name": r["surname"],
-             "email": r["email"], "city": r["city"], "born": r["dob"], "truth_person": r["cluster"]}
-            for r in csv.DictReader(file)
-        ]  # fmt: skip
 
 
 class Base:
@@ -285,49 +275,10 @@ def explained(b: Base) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def orders(told: Sequence[Row], times: int) -> dict[str, Any]:
-    """The online path in several orders: agreement before the nightly audit, and after it."""
-    truth = {r["rid"]: r["truth_person"] or r["rid"] for r in told}
-    before, after, f1 = list[dict[str, int]](), list[dict[str, int]](), list[float]()
-    for turn in range(times):
-        shuffled = list(told)
-        Random(turn).shuffle(shuffled)
-        with base() as b:
-            b.fill(shuffled)
-            before.append(b.groups())
-            with b.store.read() as c:
-                found = identity.audit(c, RULES)
-            with b.store.write() as c:
-                identity.apply_audit(c, found, RULES, NOW, "audit")
-            after.append(b.groups())
-        f1.append(score.clusters(_clusters(after[-1]), truth).f1)
-    partitions = {frozenset(map(frozenset, _clusters(a))) for a in after}
-    return {
-        "records": len(told), "orders": times, "settings": Settings().hash,
-        "ari_before": min(score.rand(before[0], x) for x in before),
-        "ari_after": min(score.rand(after[0], x) for x in after),
-        "is_identical": len(partitions) == 1, "f1": min(f1),
-    }  # fmt: skip
-
-
-def _clusters(groups: dict[str, int]) -> list[list[str]]:
-    found: dict[int, list[str]] = {}
-    for rid, party in groups.items():
-        found.setdefault(party, []).append(rid)
-    return [sorted(g) for g in found.values()]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("fill", "orders", "orders_fake"))
     parser.add_argument("--records", type=int, default=10_000)
-    parser.add_argument("--times", type=int, default=5)
-    options = parser.parse_args()
-    if options.what == "fill":
-        said = filled(options.records)
-    else:
-        said = orders(fake_1000() if options.what == "orders_fake" else rows(options.records), options.times)
-    print(json.dumps(said))
+    print(json.dumps(filled(parser.parse_args().records)))
 
 
 if __name__ == "__main__":
