@@ -129,7 +129,7 @@ def database_url(request: pytest.FixtureRequest, sqlite_folder: Path) -> Iterato
 FIRST = (
     "tests/flows/test_serve.py", "plugins/imap/tests/test_real_mailbox.py", "plugins/caldav/tests/test_real_servers.py",
     "plugins/imap/tests/test_dovecot.py", "plugins/caldav/tests/test_real_data.py", "tests/e2e/test_real_mailbox.py",
-    "tests/faults/test_faults.py", "tests/faults/test_kill.py", "tests/engine/test_convergence.py",
+    "tests/faults/test_faults.py", "tests/faults/test_kill.py", "tests/faults/test_merge_kill.py", "tests/engine/test_convergence.py",
     "tests/cli/test_five_tools.py", "tests/faults/test_push.py", "tests/conformance/test_broken.py",
     "tests/store/test_database.py", "tests/outbox/test_refusals.py", "tests/identity/corpus/test_corpus.py",
     "tests/requirements/test_r18_meetings.py", "tests/identity/test_undo.py", "tests/outbox/test_merged.py",
