@@ -19,7 +19,7 @@ from hub.identity.match.model import Settings
 Said = dict[str, Any]
 HASH = Settings().hash
 SLOW = ("febrl4", "historical_50k")
-SIZE = {True: 1_500, False: 100_000}  # records in the store, quick or not
+SIZE = {True: 1_500, False: 20_000}  # records in the store, quick or not
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def hazards(runs: Runs) -> Iterator[Line]:
 
 
 def _stored(runs: Runs) -> Iterator[Said]:
-    sizes = [SIZE[runs.options.is_quick]] + ([1_000_000] if runs.options.is_large else [])
+    sizes = [SIZE[runs.options.is_quick]] + ([100_000, 1_000_000] if runs.options.is_large else [])
     for n in sizes:
         yield runs("stored", "--records", n, *(("--unweighed",) if n >= 1_000_000 else ()))
 

@@ -14,7 +14,6 @@ from hub.identity import normal, phones
 from hub.identity.match import names, values
 from hub.identity.match.strings import fold
 from hub.own import is_no_reply
-from hub.plugins import load_normalisers
 
 KINDS = frozenset({"email", "phone", "person_name", "company_name", "social_handle", "domain"})
 SHARINGS = frozenset({"", "personal", "role", "no_reply", "free_domain", "disposable", "shared", "public_handle"})
@@ -108,6 +107,8 @@ def _guarded(each: Normaliser, given: str, region: str) -> Normalised:
 @lru_cache(maxsize=1)
 def installed() -> Normalisers:
     """Those of all installed packages. Raises ConfigError when two want the same, or one cannot be loaded."""
+    from hub.plugins import load_normalisers  # which reads settings: not needed to import this
+
     return Normalisers(load_normalisers())
 
 
