@@ -4,7 +4,6 @@ No tool takes a merge back, so more is asked than to be one here: a person or th
 leaves no doubt; nothing may be open between the two, and nothing may speak against it that keeps others apart.
 """
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.identity.graph import COMPANY, HUMAN, MODEL, conflict
+from hub.identity.graph import HUMAN, MODEL, conflict
 from hub.identity.index import Rules
+from hub.identity.linker import names_in
 from hub.identity.showing import Row
 from hub.identity.why import why_same
 from hub.store import among
@@ -166,6 +166,4 @@ def _across(pair: Iterable[Any], one: set[int], other: set[int]) -> bool:
 
 def _names(c: Connection, identifier_id: int) -> set[str]:
     """Keys of what a record is called, as the graph compares them."""
-    fields = c.execute(_CALLED, {"identifier": identifier_id}).scalar()
-    told = json.loads(fields) if fields else {}
-    return {*told.get("name", ()), *(COMPANY + x for x in told.get("company", ()))}
+    return set(names_in(c.execute(_CALLED, {"identifier": identifier_id}).scalar()))

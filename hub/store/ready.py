@@ -149,13 +149,15 @@ def _parameters(question: _Question, given: dict[str, Any]) -> Any:
 @lru_cache(maxsize=512)
 def _question(dialect: Dialect, statement: Any) -> _Question:
     compiled = statement.compile(dialect=dialect)
+    asked = {name for name, bind in compiled.binds.items() if bind.required}
     if compiled.post_compile_params:  # lists that the statement itself gives are written out
-        blank = {name: None for name, bind in compiled.binds.items() if bind.required}
-        compiled = statement.params(blank).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        compiled = statement.params(dict.fromkeys(asked)).compile(
+            dialect=dialect, compile_kwargs={"render_postcompile": True}
+        )
     lists = tuple(name for name, bind in compiled.binds.items() if isinstance(bind.type, _Many | _Pairs))
     pairs = any(isinstance(bind.type, _Pairs) for bind in compiled.binds.values())
     order = tuple(compiled.positiontup) if compiled.positional else None
-    fixed = {name: value for name, value in compiled.params.items() if value is not None}
+    fixed = {name: value for name, value in compiled.params.items() if name not in asked}
     names = statement.selected_columns.keys() if isinstance(statement, sa.SelectBase) else ()
     row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]
     return _Question(str(compiled), order, fixed, lists, pairs, row._make)
