@@ -9,7 +9,6 @@ import argparse
 import json
 import time
 from collections.abc import Iterable, Sequence
-from functools import reduce
 from random import Random
 from typing import Any
 
@@ -19,7 +18,7 @@ from hub.identity.audit import LEAST, model_for
 from hub.identity.match import batch
 from hub.identity.match.learn import Answer
 from hub.identity.match.model import Model, Settings
-from hub.identity.match.profile import Profile, joined
+from hub.identity.match.profile import Profile
 from hub.identity.match.record import Record
 
 STEPS = (30, 100)
@@ -85,7 +84,7 @@ class Base:
 
 
 def _known(records: Iterable[Record]) -> Profile:
-    return reduce(joined, (Profile.of(r) for r in sorted(records, key=lambda r: r.id)))
+    return Profile.whole(sorted(records, key=lambda r: r.id))
 
 
 def needed(base: Base, model: Model, asked: Sequence[batch.Proposal], f1: float) -> int | None:

@@ -6,12 +6,11 @@ the model's that somebody took back, which is a split. One that was taken back, 
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import reduce
 
 from hub.identity.evidence import Evidence, subject
 from hub.identity.graph import HUMAN, Parts, Word
 from hub.identity.match.learn import Answer
-from hub.identity.match.profile import Profile, joined
+from hub.identity.match.profile import Profile
 from hub.identity.match.record import Record
 
 _Pair = tuple[tuple[str, ...], tuple[str, ...]]  # names of the records on either side
@@ -63,4 +62,4 @@ def _records_of(ends: set[int], found: Evidence, records: Mapping[int, Record]) 
 
 
 def _known(names: tuple[str, ...], records: Mapping[str, Record]) -> Profile:
-    return reduce(joined, (Profile.of(records[name]) for name in names))
+    return Profile.whole(records[name] for name in names)

@@ -29,7 +29,7 @@ from hub.identity.match import batch
 from hub.identity.match.keys import of as keys_of
 from hub.identity.match.learn import Answer, learn, teach
 from hub.identity.match.model import Counts, Model
-from hub.identity.match.profile import Profile, joined
+from hub.identity.match.profile import Profile
 from hub.identity.match.record import Record
 from hub.identity.questions import ask
 from hub.identity.weights import LEARNT, SETTINGS, at_least, version_of
@@ -134,10 +134,7 @@ def _groups(groups: list[list[int]], records: dict[int, Record]) -> tuple[list[P
         mine = sorted((records[n] for n in group if n in records), key=lambda r: r.id)
         if not mine:
             continue
-        whole = Profile.of(mine[0])
-        for other in mine[1:]:
-            whole = joined(whole, Profile.of(other))
-        found.append(whole)
+        found.append(Profile.whole(mine))
         first |= dict.fromkeys(group, mine[0].id)
     return found, first
 

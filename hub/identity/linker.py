@@ -22,7 +22,7 @@ from hub.identity.graph import COMPANY, MODEL, OTHER_NAMES, most_conflict
 from hub.identity.index import Rules
 from hub.identity.match import keys
 from hub.identity.match.online import LINK, NEW, REVIEW, Decision, decide
-from hub.identity.match.profile import Profile, joined
+from hub.identity.match.profile import Profile
 from hub.identity.match.record import Record
 from hub.identity.weights import SETTINGS, UNIQUE, Weights, count, weights
 from hub.store import add, among, fetch, put, tell
@@ -304,10 +304,7 @@ class _Page:
         party_id = int(entity)
         found = self.whole.get(party_id)
         if found is None:
-            first, *others = [Profile.of(r) for r in self.nodes[party_id].values()]
-            for other in others:
-                first = joined(first, other)
-            found = self.whole[party_id] = first
+            found = self.whole[party_id] = Profile.whole(self.nodes[party_id].values())
         return found
 
     # --- deciding ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from hub.identity.match.fields import PARTS
-from hub.identity.match.model import Counts, Model, Settings, counted
+from hub.identity.match.model import Counts, Model, Settings, counted, parts
 from hub.identity.match.record import Record
 from hub.store import among, bump, fetch, pairs_among, tell
 from hub.store import tables as t
@@ -66,7 +66,8 @@ class Weights:
 
     def prefetch(self, c: Connection, records: Iterable[Record]) -> None:
         """Read the counts of all that these records say, once."""
-        said = {pair for record in records for pair in counted(record) if pair[0] not in UNIQUE}
+        values = {(f, x) for record in records for f, found in record.fields.items() if f not in UNIQUE for x in found}
+        said = {pair for name, value in values for pair in parts(name, value)}
         wanted = said - self._known
         self._known |= wanted
         found = fetch(c, _COUNTS, values=sorted((part, x[:_LONGEST]) for part, x in wanted)) if wanted else ()

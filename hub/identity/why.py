@@ -6,7 +6,6 @@ stands in; everything goes through the same grouping as the deriving of parties,
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +18,7 @@ from hub.identity.linker import hashed, record_of
 from hub.identity.match import keys
 from hub.identity.match.online import NEW, decide
 from hub.identity.match.online import REVIEW as ASK
-from hub.identity.match.profile import Profile, joined
+from hub.identity.match.profile import Profile
 from hub.identity.match.record import Record
 from hub.identity.showing import MEANS, SAME, Row, named, told, verdicts, waterfall
 from hub.identity.weights import SETTINGS, weights
@@ -214,8 +213,7 @@ def _side(c: Connection, identifier_id: int, rules: Rules) -> _Side:
             holder = r.scheme if r.sharing == "id" and rules.names_one(r.scheme) else ""
             side.records.append(record_of(r.id, r.type, holder, r.fields))
     if side.records:
-        first, *others = [Profile.of(r) for r in side.records]
-        side.whole = reduce(joined, others, first)
+        side.whole = Profile.whole(side.records)
     return side
 
 

@@ -121,22 +121,26 @@ _FILLING = dict.fromkeys(map(ord, "0123456789._-"))
 
 def compare_handles(a: str, b: str) -> Sequence[Reading]:
     """What stands before the @, and names: "anna berg" may be annaberg@, bergan@, aberg@ or anna.b@."""
-    if " " in a and " " in b:
+    level = handle_level(a, b)
+    if not level:
         return ((),)
+    return ((("handle", level, b, a) if " " in b else ("handle", level, a, b),),)
+
+
+def handle_level(a: str, b: str) -> str:
+    """ "" of two names: they are compared as such."""
     if " " in b:
         a, b = b, a
-    level = "same" if a == b else "slip" if len(b) >= 6 and near(a, b) == 1 else "other"
-    if " " in a:
-        given, family = a.split(" ")
-        if b in (given + family, family + given):
-            level = "full"
-        elif b in (given[0] + family, given + family[0], family + given[0]) and len(b) > 3:
-            level = "initial"
-        elif len(b) >= 6 and near(given + family, b) == 1:
-            level = "slip"
-        else:
-            level = "other"
-    return ((("handle", level, a, b),),)
+    given, space, family = a.partition(" ")
+    if not space:
+        return "same" if a == b else "slip" if len(b) >= 6 and near(a, b) == 1 else "other"
+    if " " in b:
+        return ""
+    if b in (given + family, family + given):
+        return "full"
+    if b in (given[0] + family, given + family[0], family + given[0]) and len(b) > 3:
+        return "initial"
+    return "slip" if len(b) >= 6 and near(given + family, b) == 1 else "other"
 
 
 def employer_level(a: str, b: str) -> str:

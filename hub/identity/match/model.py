@@ -23,6 +23,7 @@ from hub.identity.match.fields import (
     PARTS_OF,
     Reading,
     Step,
+    handle_level,
     middle_level,
     name_parts,
 )
@@ -100,13 +101,18 @@ def counted(record: Record) -> Iterable[tuple[str, str]]:
     """What the running counters count: (part, value) of all fields, names by their parts."""
     for name, found in record.fields.items():
         for value in found:
-            if name != "name":
-                yield name, value
-                continue
-            given, middle, family = name_parts(value)
-            yield from (
-                (p, v) for p, v in (("given", given), ("family", family), *(("middle", m) for m in middle)) if v
-            )
+            yield from parts(name, value)
+
+
+def parts(field_name: str, value: str) -> tuple[tuple[str, str], ...]:
+    """A value as it is counted: a name by its words."""
+    return _words(value) if field_name == "name" else ((field_name, value),)
+
+
+@lru_cache(maxsize=100_000)
+def _words(name: str) -> tuple[tuple[str, str], ...]:
+    given, middle, family = name_parts(name)
+    return tuple((p, v) for p, v in (("given", given), *(("middle", m) for m in middle), ("family", family)) if v)
 
 
 _BY_FREQUENCY = frozenset({"slip", "alike", "full", "national"})  # strangers with common values agree so more often
@@ -241,7 +247,10 @@ class Model:
         level = LEVEL.get(field_name)
         if level is not None:
             return self.of_level(field_name, level(a, b), a, b)
-        return self._names(a, b) if field_name == "name" else self.reading(field_name, a, b)[0]
+        if field_name == "name":
+            return self._names(a, b)
+        told = handle_level(a, b)
+        return self.of_level("handle", told, a, b) if told else 0.0
 
     def of_level(self, part: str, level: str, a: str = "", b: str = "") -> float:
         """The weight of two values that agree on this level."""

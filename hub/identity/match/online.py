@@ -87,19 +87,20 @@ def decide(
         if entity == own:
             continue
         known = index.profile(entity)
-        if not thorough and at_most(model, mine, known) < model.settings.review:
+        weighed = weights(model, mine, known)
+        if not thorough and at_most(model, weighed) < model.settings.review:
             continue
         if reason := veto(mine, known, different):
             vetoed[entity] = reason
         if reason in ("", TWO_IDS):
-            found.append(_Candidate(entity, known, weights(model, mine, known), bool(reason)))
+            found.append(_Candidate(entity, known, weighed, bool(reason)))
     verdict, best, weight, second, why = _judge(model, mine, found)
     if best is None:
         return Decision(NEW, why=why, hubs=tuple(hubs), vetoed=vetoed)
     lines = tuple(waterfall(model, mine, best.profile, best.weights)) if explain else ()
     without = {}
     if explain and verdict != NEW:
-        likely = [c for c in found if not thorough or at_most(model, mine, c.profile) >= model.settings.review]
+        likely = [c for c in found if at_most(model, c.weights) >= model.settings.review]
         without = dict(_counterfactuals(model, mine, likely, verdict))
     entity = best.entity if verdict != NEW else ""
     also = tuple(_also(model, joined(best.profile, mine), best, found, different)) if verdict == LINK else ()

@@ -1,6 +1,7 @@
 """What is known of an entity: its records' values, each with the number of records that say so; and how two compare."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -22,6 +23,28 @@ class Profile:
     mailboxes: frozenset[str] = frozenset()
 
     @classmethod
+    def whole(cls, records: Iterable[Record]) -> "Profile":
+        """What these records of one entity say together."""
+        values: dict[str, dict[str, int]] = {}
+        held, mailboxes, names = set[str](), set[str](), list[str]()
+        for record in records:
+            names.append(record.id)
+            if record.holder:
+                held.add(record.holder)
+            mailboxes.update(record.mailboxes)
+            for name, said in record.fields.items():
+                mine = values.get(name)
+                if mine is None:
+                    values[name] = dict.fromkeys(said, 1)
+                    continue
+                for value in said:
+                    mine[value] = mine.get(value, 0) + 1
+        for name, mine in values.items():
+            if len(mine) > _MOST and name not in STRONG:
+                values[name] = _commonest(mine)
+        return cls(values, names, frozenset(held), frozenset(mailboxes))
+
+    @classmethod
     def of(cls, record: Record) -> "Profile":
         held = frozenset({record.holder}) if record.holder else frozenset[str]()
         return cls(
@@ -35,6 +58,10 @@ def _once(values: tuple[str, ...]) -> dict[str, int]:
     return dict.fromkeys(values, 1)
 
 
+def _commonest(values: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(values.items(), key=lambda i: (-i[1], i[0]))[:_MOST])
+
+
 def joined(a: Profile, b: Profile) -> Profile:
     values = {f: dict(v) for f, v in a.values.items()}
     for name, found in b.values.items():
@@ -42,7 +69,7 @@ def joined(a: Profile, b: Profile) -> Profile:
         for value, n in found.items():
             mine[value] = mine.get(value, 0) + n
         if len(mine) > _MOST and name not in STRONG:
-            values[name] = dict(sorted(mine.items(), key=lambda i: (-i[1], i[0]))[:_MOST])
+            values[name] = _commonest(mine)
     return Profile(values, a.records + b.records, a.holders | b.holders, a.mailboxes | b.mailboxes)
 
 
@@ -99,15 +126,9 @@ def score(model: Model, a: Profile, b: Profile, floor: float = -math.inf) -> flo
     return model.total(found) if best >= floor else best
 
 
-def at_most(model: Model, a: Profile, b: Profile) -> float:
+def at_most(model: Model, weights: Mapping[str, float]) -> float:
     """No less than the weight of both, whatever single field were left out of it: only what speaks for it counts."""
-    best = model.prior
-    for name, left in a.values.items():
-        right = b.values.get(name)
-        if right is not None:
-            is_other = left.keys().isdisjoint(right)
-            best += max(model.unequal[name] if is_other else between(model, name, left, right), 0.0)
-    return best
+    return model.prior + sum(w for w in weights.values() if w > 0)
 
 
 def _is_spoken_for(name: str, a: Profile, b: Profile) -> bool:

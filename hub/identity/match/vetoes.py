@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Set
+from functools import lru_cache
 
 from hub.identity import normal
 from hub.identity.match.alike import is_nickname, is_short_initial
@@ -58,11 +59,16 @@ def _names_conflict(a: Profile, b: Profile) -> bool:
     """Every name of the one conflicts with every name of the other; a mailbox's name stands in where there is none."""
     mine, theirs = _in_full(a), _in_full(b)
     if mine and theirs:
-        return all(is_conflict(reading) for x in mine for y in theirs for reading in COMPARE["name"](x, y))
+        return all(_are_other_names(x, y) for x in mine for y in theirs)
     found = a.values.get("handle"), b.values.get("handle")
     if found[0] and found[1]:
         return all(_is_other_handle(reading) for x in found[0] for y in found[1] for reading in COMPARE["handle"](x, y))
     return False
+
+
+@lru_cache(maxsize=100_000)
+def _are_other_names(x: str, y: str) -> bool:
+    return all(is_conflict(reading) for reading in COMPARE["name"](x, y))
 
 
 def _in_full(p: Profile) -> list[str]:
