@@ -6,7 +6,7 @@ from typing import Protocol
 
 from hub.identity.match import keys
 from hub.identity.match.model import Model
-from hub.identity.match.profile import Profile, at_most, joined, score, weights
+from hub.identity.match.profile import Profile, at_most, joined, likely, score, weights
 from hub.identity.match.record import Record
 from hub.identity.match.vetoes import TWO_IDS, Different, grounds, over_limit, veto
 
@@ -87,8 +87,8 @@ def decide(
         if entity == own:
             continue
         known = index.profile(entity)
-        weighed = weights(model, mine, known)
-        if not thorough and at_most(model, weighed) < model.settings.review:
+        weighed = weights(model, mine, known) if thorough else likely(model, mine, known, model.settings.review)
+        if weighed is None:
             continue
         if reason := veto(mine, known, different):
             vetoed[entity] = reason
@@ -100,8 +100,8 @@ def decide(
     lines = tuple(waterfall(model, mine, best.profile, best.weights)) if explain else ()
     without = {}
     if explain and verdict != NEW:
-        likely = [c for c in found if at_most(model, c.weights) >= model.settings.review]
-        without = dict(_counterfactuals(model, mine, likely, verdict))
+        may_be = [c for c in found if at_most(model, c.weights) >= model.settings.review]
+        without = dict(_counterfactuals(model, mine, may_be, verdict))
     entity = best.entity if verdict != NEW else ""
     also = tuple(_also(model, joined(best.profile, mine), best, found, different)) if verdict == LINK else ()
     return Decision(verdict, entity, weight, second, why, lines, without, tuple(hubs), vetoed, also)

@@ -126,8 +126,32 @@ def score(model: Model, a: Profile, b: Profile, floor: float = -math.inf) -> flo
     return model.total(found) if best >= floor else best
 
 
+def likely(model: Model, a: Profile, b: Profile, floor: float) -> dict[str, float] | None:
+    """`weights`; None where both weigh less than `floor`, whatever single field were left out: only what speaks for it counts."""
+    found: dict[str, float] = {}
+    best, different = model.prior, []
+    theirs = b.values
+    for name, left in a.values.items():
+        right = theirs.get(name)
+        if right is None:
+            continue
+        if left.keys().isdisjoint(right):
+            best += model.unequal[name]
+            different.append((_TURN[name], name, left, right))
+        else:
+            weight = found[name] = between(model, name, left, right)
+            best += max(weight, 0.0)
+    different.sort()
+    for _, name, left, right in different:
+        if best < floor:
+            return None
+        weight = found[name] = between(model, name, left, right)
+        best += max(weight, 0.0) - model.unequal[name]
+    return found if at_most(model, found) >= floor else None
+
+
 def at_most(model: Model, weights: Mapping[str, float]) -> float:
-    """No less than the weight of both, whatever single field were left out of it: only what speaks for it counts."""
+    """The weight of what speaks for it alone."""
     return model.prior + sum(w for w in weights.values() if w > 0)
 
 
