@@ -32,7 +32,7 @@ def written(value: str) -> str:
     return " ".join(value.split())
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=100_000)
 def match(value: str, region: str = "") -> tuple[str, bool]:
     """(match key, whether it is the same number the world over).
 

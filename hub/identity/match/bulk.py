@@ -21,6 +21,7 @@ _SPAN = 2_000  # records, or likely pairs, of a task
 
 _Span = tuple[int, int]
 _Edges = tuple["array[float]", "array[int]", "array[int]"]
+_Lots = list[tuple[int, int, int]]
 _Groups = list[list[str]]
 
 
@@ -57,7 +58,7 @@ def bulk(
     table.keys, table.ends = array("q"), array("q")
     if model is None:
         with Crew((blocks, settings.sample), workers) as crew:
-            model = _learnt(table, settings, list(crew.map(_drawn, _spans(table))))
+            model = _learnt(table, settings, *_sampled(crew, table, settings.sample))
     pairs = Pairs()
     with Crew((Weigher(table, model, settings.review), blocks), workers) as crew:
         for edges in crew.map(_likely, _spans(table)):
@@ -77,15 +78,18 @@ def _spans(table: Table) -> Iterator[_Span]:
 # --- the work of a task: what the processes share, and its part -------------------------------------------------------
 
 
-def _drawn(state: tuple[Blocks, int], span: _Span) -> tuple[int, list[tuple[int, int, int]]]:
-    """How many candidate pairs there are, and (lot, i, j) of more of them than a sample of all needs."""
-    blocks, sample = state
+def _drawn(state: tuple[Blocks, int], task: tuple[_Span, int]) -> tuple[int, _Lots]:
+    """How many candidate pairs there are, and (lot, i, j) of more of them than a sample of all needs: where so many were seen
+    before, of few.
+    """
+    (blocks, sample), (span, before) = state, task
     count, kept = 0, []
     for i in range(*span):
-        others = blocks.after(i)
-        count += len(others)
-        cut = _cut(sample, count)
-        kept += [(lot, i, j) for lot, j in zip(lots(i, others), others, strict=True) if lot < cut]
+        if others := blocks.after(i):
+            count += len(others)
+            cut, found = _cut(sample, before + count), lots(i, others)
+            if min(found) < cut:
+                kept += [(lot, i, j) for lot, j in zip(found, others, strict=True) if lot < cut]
     return count, kept
 
 
@@ -120,14 +124,25 @@ def _cut(sample: int, count: int) -> int:
     return math.ceil(min(1.0, sample / max(count, 1)) * 2**32)
 
 
-def _learnt(table: Table, settings: Settings, parts: list[tuple[int, list[tuple[int, int, int]]]]) -> Model:
+def _sampled(crew: Crew[tuple[Blocks, int]], table: Table, sample: int) -> tuple[int, _Lots]:
+    """How many candidate pairs there are, and the (lot, i, j) of those that are learnt from; few more are held at any time."""
+    count, kept = 0, _Lots()
+    for found, more in crew.map(_drawn, ((span, count) for span in _spans(table))):
+        count += found
+        kept += more
+        if len(kept) > 4 * sample:
+            kept = _below(_cut(sample, count), kept)
+    return count, _below(_cut(sample, count), kept)
+
+
+def _below(cut: int, kept: _Lots) -> _Lots:
+    return [each for each in kept if each[0] < cut]
+
+
+def _learnt(table: Table, settings: Settings, count: int, kept: _Lots) -> Model:
     """As `learn` does, of the same pairs."""
-    count = sum(n for n, _ in parts)
-    cut, holder = _cut(settings.sample, count), table.columns[HOLDER].of
-    chosen = [
-        (i, j) for _, kept in parts for lot, i, j in kept
-        if lot < cut and (holder[i] == NOTHING or holder[i] != holder[j])
-    ]  # fmt: skip
+    holder = table.columns[HOLDER].of
+    chosen = [(i, j) for _, i, j in kept if holder[i] == NOTHING or holder[i] != holder[j]]
     model = Model(settings, table.counts())
     drawn(model, table.pools())
     expect(model, table, chosen, min(1.0, settings.sample / max(count, 1)))

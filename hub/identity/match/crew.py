@@ -1,5 +1,6 @@
 """Work spread over the cores: the same results in the same order with any number of processes, and nothing left behind."""
 
+import gc
 import os
 import sys
 import threading
@@ -25,6 +26,7 @@ def _keep(state: Any) -> None:
     """A process waits for tasks for ever; when the one that started it is killed, none will come."""
     global _state
     _state = state
+    gc.freeze()  # looking for garbage among what is shared would copy it
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 

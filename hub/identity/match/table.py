@@ -19,12 +19,13 @@ from hub.identity.match.record import Record
 
 NAMED = tuple(sorted(FIELDS))
 NOTHING = -1
+_NOBODY: frozenset[str] = frozenset()
 HOLDER, MAILBOXES = "holder", "mailboxes"  # columns beside the fields
 
 
-def hashed(key: str) -> int:
-    """The same number in every process."""
-    return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little", signed=True)
+def _digest(key: str) -> bytes:
+    """The same in every process; as a number, eight bytes in the machine's order."""
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 class Column:
@@ -63,7 +64,16 @@ class Column:
         return number
 
     def extend(self, other: "Column") -> None:
-        ours = [self._number(v) for v in other.values]
+        if not other.values and not other.several:
+            self.of.extend(other.of)
+            return
+        ours, numbers, values = [], self._numbers, self.values
+        for value in other.values:
+            number = numbers.get(value)
+            if number is None:
+                number = numbers[value] = len(values)
+                values.append(value)
+            ours.append(number)
         # Python's negative indexes: what is at -1 is NOTHING, at -2 - k the k-th of several
         ours += [self._several(v) for v in reversed(other.several)]
         ours.append(NOTHING)
@@ -82,7 +92,8 @@ class Column:
         self._numbers = {}
 
     def sort(self, order: Sequence[int]) -> None:
-        self.of = array("i", map(self.of.__getitem__, order))
+        if self.values or self.several:
+            self.of = array("i", map(self.of.__getitem__, order))
 
     def counts(self) -> Counter[str]:
         """How many records say each value."""
@@ -135,7 +146,7 @@ class Table(Sequence[Profile]):
             columns[HOLDER].put(i, (record.holder,))
         if record.mailboxes:
             columns[MAILBOXES].put(i, record.mailboxes)
-        self.keys.extend(map(hashed, keys.of(record)))
+        self.keys.frombytes(b"".join([_digest(key) for key in keys.of(record)]))
         self.ends.append(len(self.keys))
 
     def extend(self, other: "Table") -> None:
@@ -170,9 +181,20 @@ class Table(Sequence[Profile]):
 
     def __getitem__(self, i: int) -> Profile:  # type: ignore[override]  # no slices
         """What is known of one record; no two calls give the same object, and nobody changes it."""
-        values = {name: dict.fromkeys(found, 1) for name in NAMED if (found := self.columns[name].at(i))}
+        values = {}
+        for name in NAMED:
+            column = self.columns[name]
+            number = column.of[i]
+            if number >= 0:
+                values[name] = {column.values[number]: 1}
+            elif number != NOTHING:
+                values[name] = dict.fromkeys(column.several[-2 - number], 1)
+        held, boxes = self.columns[HOLDER].of[i], self.columns[MAILBOXES].of[i]
         return Profile(
-            values, [self.ids[i]], frozenset(self.columns[HOLDER].at(i)), frozenset(self.columns[MAILBOXES].at(i))
+            values,
+            [self.ids[i]],
+            _NOBODY if held == NOTHING else frozenset(self.columns[HOLDER].said(held)),
+            _NOBODY if boxes == NOTHING else frozenset(self.columns[MAILBOXES].said(boxes)),
         )
 
     def counts(self) -> Counts:

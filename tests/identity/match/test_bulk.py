@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from hub.identity.match import keys
+from hub.identity.match.batch import candidates
 from hub.identity.match.bulk import bulk, clustered
 from hub.identity.match.crew import Crew
 from hub.identity.match.learn import learn
@@ -58,6 +59,21 @@ def test_what_is_likely_is_what_weighs_enough_one_by_one(records: list[Record], 
         assert weigher.likely(i, others) == wanted
         likely += len(wanted)
     assert 60 < likely < math.comb(len(records), 2)
+
+
+def test_names_far_apart_and_swapped_weigh_what_they_weigh_one_by_one(model: Model) -> None:
+    """Words told apart by their letters alone, and those that must not be: nicknames, sounds, first names behind last names."""
+    called = (
+        "Margaret Schmid", "Peggy Schmid", "Schmied Margaret", "Shmit Margret", "William Phipps", "Bill Fips", "Fipps William",
+        "M. Schmid", "Peggy", "Schmid", "Margaret Ann Schmid", "Wong Jo", "Jo Schmidbauer", "Phipps",
+    )  # fmt: skip
+    records = [prepare(f"n{at:02}", {"full_name": name}) for at, name in enumerate(called)]
+    records += [prepare(f"z{at}", {"last_name": name}) for at, name in enumerate(("Schmid", "Margaret", "Fipps"))]
+    weigher, floor = Weigher(_table(records), model, -99.0), -99.0
+    profiles = [Profile.of(r) for r in records]
+    for i, one in enumerate(profiles):
+        others = range(i + 1, len(profiles))
+        assert weigher.likely(i, others) == [(score(model, one, profiles[j], floor), j) for j in others]
 
 
 def test_columns_made_in_parts_say_what_the_records_say(records: list[Record]) -> None:
@@ -129,6 +145,15 @@ def test_processes_end_when_the_one_that_started_them_is_killed() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout == "1\n", done.stderr
     assert done.returncode != 0
+
+
+def test_a_sample_is_of_the_same_pairs_as_one_by_one(records: list[Record]) -> None:
+    settings = Settings(sample=40, draws=50, rounds=1)
+    pairs = candidates([keys.of(r) for r in records], settings.block)
+    assert len(pairs) > 4 * settings.sample
+    one = learn(settings, records, [Profile.of(r) for r in records], pairs)
+    for workers in (1, 2):
+        assert bulk(_table(records), settings, workers=workers)[1].state() == one.state()
 
 
 def _divided(state: int, task: int) -> float:
