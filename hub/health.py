@@ -80,8 +80,8 @@ def _stream(ask: Ask, r: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 def _issues(ask: Ask) -> list[dict[str, Any]]:
     query = """
-        SELECT issue.*, connection.name AS connection, stream.name AS stream
-        FROM issue JOIN connection ON connection.id = issue.connection_id LEFT JOIN stream ON stream.id = issue.stream_id
+        SELECT issue.*, coalesce(connection.name, issue.about) AS connection, stream.name AS stream
+        FROM issue LEFT JOIN connection ON connection.id = issue.connection_id LEFT JOIN stream ON stream.id = issue.stream_id
         WHERE issue.closed_at IS NULL ORDER BY issue.opened_at, issue.id"""
     return [
         {

@@ -23,8 +23,10 @@ from typing import Any
 
 from tests.e2e import real
 from tests.e2e.checks import Figure, show
-from tests.e2e.world import HurryingClock, World
-from tests.faults.killing import ROOT, Event, Point, event, sample, survive
+from tests.e2e.clocks import HurryingClock
+from tests.e2e.world import World
+from tests.faults.killing import Event, Point, event, sample, survive
+from tests.faults.nursery import ROOT
 
 
 def counted(world: World) -> dict[str, Any]:

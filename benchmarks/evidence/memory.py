@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.checks import Figure, show
-from tests.e2e.world import HurryingClock, OneTransport, World, letters
-from tests.faults.killing import ROOT
+from tests.e2e.clocks import HurryingClock, OneTransport
+from tests.e2e.world import World, letters
+from tests.faults.nursery import ROOT
 
 MODULE = "benchmarks.evidence.memory"
 CRM, MAIL = "hubspot", "mail_sam"

@@ -20,6 +20,7 @@ GROUPS = (
     ("Who is who", ("identity",)),
     ("Write to the tools", ("plan", "approve", "reject", "apply", "undo", "conflicts", "choose")),
     ("Keep healthy", ("serve", "health", "census", "quarantine", "replay")),
+    ("Let people and programs in", ("user", "token", "hook", "mcp")),
     ("Build connectors", ("connector", "emulate", "schema")),
 )
 # command: module of hub.cli, arguments, what it does. Each module has args_<command> and run_<command>.
@@ -35,7 +36,7 @@ COMMANDS = {
     "brief": ("people", "WHO", "four answers about a customer"),
     "timeline": ("people", "WHO", "everything said and written, newest first"),
     "explain": ("explaining", "ID", "why an entry is there: sources, decisions, pushes"),
-    "report": ("reporting", "summary", "the timeline in figures"),
+    "report": ("reports", "[NAME]", "the timeline in figures: volume, response, tasks ..."),
     "fields": ("fields", "WHO", "a customer's fields and permissions, and who says so"),
     "identity": ("identity", "VERB ...", "who is who and why; merge, split, undo, review"),
     "plan": ("pushing", "", "what should change at the system of record and elsewhere"),
@@ -50,6 +51,10 @@ COMMANDS = {
     "census": ("pulling", "[NAME...]", "count the sources and name what is missing"),
     "quarantine": ("repair", "", "records that could not be taken in, and why"),
     "replay": ("repair", "[NAME...]", "map stored records again, as after an upgrade"),
+    "user": ("users", "VERB ...", "accounts, their roles and one-time codes"),
+    "token": ("users", "VERB ...", "tokens for programs"),
+    "hook": ("hooks", "VERB ...", "webhooks out: tell other programs of what changes"),
+    "mcp": ("assisting", "", "answer an assistant over stdio; it only reads"),
     "connector": ("authoring", "new NAME", "begin a connector: a package that already works"),
     "emulate": ("serving", "NAME", "serve a vendor's stand-in on this machine"),
     "schema": ("setup", "", "the canonical schema as JSON Schema"),

@@ -51,19 +51,9 @@ def run_reject(args: argparse.Namespace, screen: Screen) -> int:
             screen.emit({"hold": number, "resolution": "rejected", "removed": 0})
             screen.line(f"Hold {number} is closed: all its records stay.", "green")
             return OK
-        import sqlalchemy as sa
+        from hub.engine import push
 
-        from hub import outbox
-        from hub.api.errors import ConfigError
-        from hub.store.tables import plan as plans
-
-        with engine.store.write() as c:
-            found = outbox.read(c, number)
-            if found is None:
-                raise ConfigError(f"there is no plan {number}: `ihub plan` makes one")
-            where = (plans.c.id == number, plans.c.status.in_(("draft", "held", "approved")))
-            if not c.execute(sa.update(plans).where(*where).values(status="rejected")).rowcount:
-                raise ConfigError(f"plan {number} is {found.status}: only a plan that waits can be rejected")
+        found = push.reject(engine, number)
         screen.emit({**found.to_dict(), "status": "rejected"})
         screen.line(f"Plan {number} is rejected; nothing was written.", "green")
         screen.hint("The next `ihub plan` compares anew: settings such as push_since or contacts.create narrow it.")

@@ -4,9 +4,9 @@ import argparse
 from typing import Any
 
 from hub.cli import FAILED, OK, USAGE
-from hub.cli.opening import opened
+from hub.cli.opening import here, opened
 from hub.cli.output import Screen
-from hub.cli.people import ARROWS, answers, channel, day_or_moment, public_id
+from hub.cli.people import ARROWS, answers, channel, day_or_moment
 from hub.cli.running import fail
 from hub.cli.text import clean, day, moment, number, plural
 
@@ -22,17 +22,16 @@ def args_explain(p: argparse.ArgumentParser) -> None:
 
 
 def run_explain(args: argparse.Namespace, screen: Screen) -> int:
-    from hub import reports
+    from hub.service import customers
 
     with opened(args, screen) as engine:
-        wanted = args.id.strip().lower()
-        found = public_id(engine, wanted) if wanted else []
+        desk, wanted = here(engine), args.id.strip().lower()
+        found = customers.beginning_with(desk, wanted)
         if wanted not in found and len(found) != 1:
             more = f"{wanted!r} begins several ids: {', '.join(found)}"
             none = f"there is no entry {wanted!r}: `ihub timeline WHO` shows the ids"
             return fail(screen, USAGE if found else FAILED, more if found else none)
-        with engine.store.read() as c:
-            entry = reports.explain(c, wanted if wanted in found else found[0])
+        entry = customers.entry(desk, wanted if wanted in found else found[0])
     screen.emit(entry)
     show(screen, entry)
     return OK

@@ -1,12 +1,11 @@
 """`ihub fields`, `conflicts` and `choose`: who says what of a person or company, and a person's word where tools differ."""
 
 import argparse
-import getpass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from hub.cli import OK, USAGE
-from hub.cli.opening import now, opened
+from hub.cli.opening import now, opened, user
 from hub.cli.output import Screen
 from hub.cli.people import title, undecided
 from hub.cli.running import fail
@@ -166,16 +165,9 @@ def run_choose(args: argparse.Namespace, screen: Screen) -> int:
                 return fail(screen, USAGE, f"{args.source!r} says nothing of {args.field}; these do: {names}")
             value = max(by, key=lambda s: s.at).value
         with engine.store.write() as c:
-            parties.choose(c, pid, args.field, value, _user(), now(engine))
+            parties.choose(c, pid, args.field, value, user(), now(engine))
         name = clean(found[0]["name"])
     screen.emit({"party": found[0]["public_id"], "field": args.field, "value": value})
     screen.line(f"{name}: {args.field} is {clean(value) or 'empty'}.", "green")
     screen.hint("It counts over everything said so far; `ihub plan` writes it where the configuration says.")
     return OK
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.cli import OK, USAGE, UsageError
 from hub.cli import identity_answers as answers
-from hub.cli.fields import _user
-from hub.cli.opening import now, opened
+from hub.cli.opening import now, opened, user
 from hub.cli.output import Screen, can_ask
 from hub.cli.people import _positive, undecided
 from hub.cli.running import fail
@@ -258,11 +257,11 @@ def _act(args: argparse.Namespace, screen: Screen, engine: "Engine", question: s
     """Show what would change, ask, do it."""
     from hub.engine.foresee import foresee
 
-    expected = foresee(engine, verb, *what, actor=_user(), why=args.why)
+    expected = foresee(engine, verb, *what, actor=user(), why=args.why)
     answers.show_expected(screen, expected)
     if not args.yes and not screen.ask(question):
         return _not_agreed(screen, {"expected": expected})
-    changed = getattr(engine.identities, verb)(*what, _user(), args.why)
+    changed = getattr(engine.identities, verb)(*what, user(), args.why)
     screen.emit({"act": changed.act, "what": verb, "changed": expected})
     screen.line()
     screen.line(f"Done: act {changed.act}.", "green")
@@ -360,7 +359,7 @@ def _many(args: argparse.Namespace, screen: Screen, engine: "Engine", verb: str)
     for r in rows:
         try:
             done.append(
-                {"review": r["review"], "act": getattr(engine.identities, verb)(r["review"], _user(), args.why).act}
+                {"review": r["review"], "act": getattr(engine.identities, verb)(r["review"], user(), args.why).act}
             )
         except HubError as exc:  # an answer before this one may have settled it
             failed[r["review"]] = str(exc)
@@ -429,7 +428,7 @@ def _audit(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
     )
     if not (is_said or args.yes):
         return _not_agreed(screen, {"expected": document})
-    changed = engine.identities.apply(found, _user(), is_approved=is_said)
+    changed = engine.identities.apply(found, user(), is_approved=is_said)
     screen.emit({**document, "applied": True})
     screen.line(f"Done: {plural(len(changed.parties), 'party', 'parties')} changed.", "green")
     screen.hint(

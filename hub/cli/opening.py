@@ -5,6 +5,7 @@ Imported mail files are connections too, but stand in no settings file: they are
 """
 
 import argparse
+import getpass
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from hub.cli.output import Screen
 
 if TYPE_CHECKING:
     from hub.engine import Engine
+    from hub.service import Desk
     from hub.settings import Settings
 
 PREFIX = "import:"
@@ -149,6 +151,22 @@ def ordered(engine: "Engine", names: list[str]) -> list[str]:
     chosen = list(dict.fromkeys(names)) or [name for name in engine.names() if not engine.is_disconnected(name)]
     first = engine.settings.system_of_record.connection
     return sorted(chosen, key=lambda name: name != first)
+
+
+def here(engine: "Engine") -> "Desk":
+    """Whoever sits at the machine: may do everything, and is named in what is written down."""
+    from hub.access import Viewer
+    from hub.service import Desk
+
+    return Desk(engine, Viewer.local(user()))
+
+
+def user() -> str:
+    """Who is signed in to the machine."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def now(engine: "Engine") -> datetime:

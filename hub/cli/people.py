@@ -3,15 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hub.cli import FAILED, OK, USAGE
-from hub.cli.opening import now, opened
+from hub.cli.opening import here, now, opened
 from hub.cli.output import Screen
 from hub.cli.text import ago, clean, cut, day, listed, moment, number, pad, plural, width
-
-if TYPE_CHECKING:
-    from hub.engine import Engine
 
 ARROWS = {"inbound": "←", "outbound": "→", "internal": "↔"}
 SAYERS = ("from", "organizer", "author", "agent", "requester")
@@ -45,32 +42,37 @@ def _positive(text: str) -> int:
 
 
 def run_brief(args: argparse.Namespace, screen: Screen) -> int:
-    from hub import reports
+    from hub.service import customers
 
-    with opened(args, screen) as engine, engine.store.read() as c:
-        found = reports.find(c, " ".join(args.who))
+    with opened(args, screen) as engine:
+        desk = here(engine)
+        found = customers.search(desk, " ".join(args.who))
         if len(found) != 1:
             return undecided(screen, " ".join(args.who), found)
-        answers = reports.brief(c, found[0]["public_id"], now(engine))
+        answers = customers.brief(desk, found[0]["public_id"])
         screen.emit(answers)
         show_brief(screen, answers, now(engine))
     return OK
 
 
 def run_timeline(args: argparse.Namespace, screen: Screen) -> int:
-    from hub import reports
+    from hub.access import Invalid
     from hub.api.errors import ConfigError
+    from hub.service import customers
 
-    with opened(args, screen) as engine, engine.store.read() as c:
-        found = reports.find(c, " ".join(args.who))
+    with opened(args, screen) as engine:
+        desk = here(engine)
+        found = customers.search(desk, " ".join(args.who))
         if len(found) != 1:
             return undecided(screen, " ".join(args.who), found)
         try:
-            page = reports.timeline(
-                c, found[0]["public_id"], limit=args.limit, before=args.before, channel=args.channel,
+            page = customers.timeline(
+                desk, found[0]["public_id"], limit=args.limit, before=args.before, channel=args.channel,
                 direction=args.direction, kind=args.kind,
             )  # fmt: skip
-        except ValueError as exc:
+        except Invalid as exc:
+            if exc.field != "before":
+                raise ConfigError(f"--{exc}") from exc
             raise ConfigError(f"--before takes the mark a page before has printed, not {args.before!r}") from exc
         screen.emit(page)
         show_timeline(screen, page, args, now(engine))
@@ -327,17 +329,3 @@ def channel(entry: dict[str, Any]) -> str:
 
 def _untitled(entry: dict[str, Any]) -> str:
     return f"({entry['kind']} without a subject)"
-
-
-def public_id(engine: "Engine", start: str) -> list[str]:
-    """Public ids of interactions that begin with `start`, at most ten: people type the short form."""
-    import sqlalchemy as sa
-
-    from hub.store.tables import interaction
-
-    column = interaction.c.public_id
-    with engine.store.read() as c:
-        if exact := list(c.execute(sa.select(column).where(column == start)).scalars()):
-            return exact
-        query = sa.select(column).where(column.startswith(start, autoescape=True)).order_by(column).limit(10)
-        return list(c.execute(query).scalars())

@@ -1,10 +1,9 @@
-"""`ihub health`, `report` and `state-hash`: read-only questions over everything."""
+"""`ihub health` and `state-hash`: read-only questions over everything."""
 
 import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from hub import status as st
@@ -12,7 +11,7 @@ from hub.cli import OK
 from hub.cli.glance import glance
 from hub.cli.opening import no_connections, opened, remembered
 from hub.cli.output import STATUS_STYLES, Screen
-from hub.cli.text import ago, books, clean, day, listed, moment, number
+from hub.cli.text import ago, clean, listed, moment, number
 from hub.health import health
 
 # What only the status page says; to the exit code they are no trouble.
@@ -25,12 +24,6 @@ def args_health(p: argparse.ArgumentParser) -> None:
 
 def args_state_hash(p: argparse.ArgumentParser) -> None:
     pass
-
-
-def args_report(p: argparse.ArgumentParser) -> None:
-    p.add_argument("what", choices=("summary",), metavar="summary", help="which report: summary")
-    p.add_argument("--person", metavar="ADDR", action="append", default=[], help="one address's figures; repeatable")
-    p.add_argument("--people-file", metavar="F", help='a file of addresses, one a line; "#" begins a comment')
 
 
 # --- health ---------------------------------------------------------------------------------------------------------
@@ -128,78 +121,6 @@ def _waiting(screen: Screen, found: dict[str, Any], at: datetime) -> None:
         changes = listed(outbox["changes"], "no changes")
         made = moment(outbox["created_at"], screen.zone)
         screen.text(f"plan {outbox['plan']} of {made} is {outbox['status']}: {changes}", "", 2)
-
-
-# --- figures --------------------------------------------------------------------------------------------------------
-
-
-def run_report(args: argparse.Namespace, screen: Screen) -> int:
-    from hub import reports
-
-    people = [*args.person, *(_listed_in(args.people_file) if args.people_file else [])]
-    with opened(args, screen) as engine:
-        screen.progress("counting")
-        with engine.store.read() as c:
-            found = reports.summary(c, engine.own(), people=people)
-    screen.emit(found)
-    show_summary(screen, found)
-    return OK
-
-
-def _listed_in(file: str) -> list[str]:
-    from hub.api.errors import ConfigError
-
-    try:
-        lines = Path(file).expanduser().read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"--people-file {file} cannot be read: {reason}") from exc
-    bare = (line.partition("#")[0].strip() for line in lines)
-    return [address for address in bare if address]
-
-
-def show_summary(screen: Screen, s: dict[str, Any]) -> None:
-    if not s["records"]:
-        screen.line("Nothing was read yet.")
-        screen.hint("`ihub sync` pulls all connections; `ihub import mail FILE` reads a mailbox file.")
-        return
-    screen.line("What came in, and what became of it", "bold")
-    rows = []
-    for r in s["records"]:
-        rows.append((f"{clean(r['connection'])}/{clean(r['stream'])}", books(r["seen"], r["dispositions"])))
-        if rules := {k.partition(":")[2]: n for k, n in r["rules"].items() if not k.startswith("duplicate:")}:
-            rows.append(("", f"by rule: {listed(rules)}"))
-    screen.fields(rows)
-    screen.heading("The timeline")
-    response = s["response"]
-    median = f", median {number(response['median_hours'])} hours" if response["median_hours"] is not None else ""
-    began = response["started"]
-    singles, largest = number(s["conversations_of_one"]), number(s["largest_conversation"])
-    first, last = day(s["first_at"], screen.zone), day(s["last_at"], screen.zone)
-    by_us = f"you {number(began['outbound'])}, internal {number(began['internal'])}"
-    screen.fields([
-        ("interactions", f"{number(s['interactions'])}, {first} to {last}"),
-        ("channels", listed(s["by_channel"])),
-        ("kinds", listed(s["by_kind"])),
-        ("direction", listed(s["by_direction"])),
-        ("conversations", f"{number(s['conversations'])}, {singles} of one entry, the largest of {largest}"),
-        ("begun by", f"customers {number(began['inbound'])}, {by_us}"),
-        ("answered", f"{number(response['answered'])} of {number(began['inbound'])} that customers began{median}"),
-        ("Message-IDs", number(s["message_ids"])),
-        ("with files", number(s["with_files"])),
-        ("addresses", f"{number(s['senders'])} have sent, {number(s['correspondents'])} take part"),
-        ("parties", listed(s["parties"])),
-    ])  # fmt: skip
-    if s["people"]:
-        screen.heading("People")
-        people = [
-            (p["address"], number(p["sent"]), number(p["received"]), number(p["conversations"]),
-             day(p["first_at"], screen.zone), day(p["last_at"], screen.zone))
-            for p in s["people"]
-        ]  # fmt: skip
-        screen.table(("address", "sent", "received", "threads", "first", "last"), people, "<>>>>>")
-    screen.line()
-    screen.line(f"state {s['state_hash']}", "dim")
 
 
 def run_state_hash(args: argparse.Namespace, screen: Screen) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hub.cli import OK
+from hub.cli.hooks import telling
 from hub.cli.opening import no_connections, opened
 from hub.cli.output import Screen
 from hub.cli.text import clean, plural, span
@@ -47,14 +48,14 @@ def run_serve(args: argparse.Namespace, screen: Screen) -> int:
         screen.progress(f"starting the schedule of {plural(len(names), 'connection')}", is_forced=True)
 
         async def run() -> None:
-            async with _receiving(engine) as hooks:
+            async with _receiving(engine) as hooks, _answering(engine) as web, telling(engine):
                 await flows.serve(
                     engine, data_dir=engine.settings.hub.data_dir, tick_seconds=args.tick,
                     concurrency=args.concurrency or engine.settings.schedule.concurrency,
-                    on_ready=lambda url: ready(url, hooks),
+                    on_ready=lambda url: ready(url, hooks, web),
                 )  # fmt: skip
 
-        def ready(url: str, hooks: str) -> None:
+        def ready(url: str, hooks: str, web: str) -> None:
             screen.clear()
             screen.line(f"Running {plural(len(names), 'connection')} on schedule; Ctrl-C stops.", "green")
             for name in names:
@@ -64,6 +65,9 @@ def run_serve(args: argparse.Namespace, screen: Screen) -> int:
             screen.line(f"Prefect: {url}", "dim")
             if hooks:
                 screen.line(f"Webhooks: {hooks}/hooks/NAME", "dim")
+            if web:
+                screen.line(f"REST: {web}/api/v1", "dim")
+                screen.line(f"MCP: {web}/mcp", "dim")
             screen.out.flush()
 
         try:
@@ -105,6 +109,38 @@ async def _receiving(engine: "Engine") -> AsyncIterator[str]:
         finally:
             attending.cancel()
             await asyncio.gather(attending, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _answering(engine: "Engine") -> AsyncIterator[str]:
+    """REST and MCP beside the schedule, where the settings give them a port; their address, else ""."""
+    from hub.api.errors import ConfigError
+
+    given = engine.settings.web
+    if not given.port:
+        yield ""
+        return
+    try:
+        from hub import mcp, rest
+    except ModuleNotFoundError as exc:
+        raise ConfigError(
+            f'[web] needs what is not installed ({exc.name}): pip install "interaction-hub[web]"'
+        ) from exc
+    from hub import inbox
+    from hub.access import Door
+
+    door, public = Door(engine.store, engine.clock), given.public_url.rstrip("/")
+    assistants = mcp.create_app(engine, door, public or f"http://{given.host}:{given.port}")
+    programs = rest.create_app(engine, door)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        is_mcp = (
+            scope["type"] == "lifespan" or scope["path"] == "/mcp" or scope["path"].startswith("/.well-known/oauth")
+        )
+        await (assistants if is_mcp else programs)(scope, receive, send)
+
+    with inbox.serving(app, given.host, given.port, behind_proxy=bool(public)) as url:
+        yield public or url
 
 
 # --- emulate --------------------------------------------------------------------------------------------------------

@@ -115,6 +115,35 @@ HUB_TOML = """\
 # How vendors reach it, through your proxy or tunnel.
 # public_url = "https://hub.acme.example"
 
+[web]
+# `ihub serve` answers programs there: REST under /api/v1, assistants at /mcp; `ihub token create` makes the tokens.
+# port = 8080
+# host = "127.0.0.1"
+# public_url = "https://hub.acme.example"
+
+[hooks]
+# Webhooks out: other programs are told of what changes; `ihub hook add URL` (docs/webhooks.md). How long events are kept:
+# keep_days = 30
+# For development: endpoints on this machine, and without TLS.
+# allow_loopback = true
+
+[sign_in]
+# People sign in with a password (`ihub user add`), and through the company's own provider (OpenID Connect); docs/access.md.
+# [sign_in.providers.company]
+# title = "Acme ID"
+# issuer = "https://id.acme.example"
+# client_id = "interaction-hub"
+# client_secret = { env = "SIGN_IN_SECRET" }
+# scopes = ["openid", "email", "profile"]
+# The claim with somebody's groups, and which roles a group has here; without any, roles are given by `ihub user role`.
+# groups = "groups"
+# roles = { "sales" = ["agent"], "it" = ["operator", "admin"] }
+# default_roles = ["viewer"]
+# Make accounts for newcomers; take an account that has the same address; believe a provider that says `email_verified` of nobody.
+# creates = true
+# link_by_email = false
+# trusts_email = false
+
 [schedule]
 # For connections without their own: "30 seconds", "5 minutes", "2 hours", "1 day" ...
 # every = "5 minutes"
@@ -131,6 +160,7 @@ HUB_TOML = """\
 #   since       how far back the first sync reads: a date or a span; everything if left out
 #   streams     only these of its streams; all if left out
 #   merge_duplicates  true lets the tool merge its own duplicates, by plans that a person approves; that cannot be undone
+#   private     true: what only this connection shows is seen by its owner alone; owner: the address they sign in with
 # and, under settings, what the connector itself needs (its README has the steps).
 
 # Gmail, one mailbox, with an OAuth client of your own.
@@ -138,6 +168,8 @@ HUB_TOML = """\
 # connector = "gmail"
 # every = "5 minutes"
 # since = "365 days"
+# private = true
+# owner = "sales@acme.example"
 # [connections.gmail.settings]
 # mailbox = "sales@acme.example"
 # client_id = "1234567890-abc.apps.example"

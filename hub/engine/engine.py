@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
-from hub import identity, reconcile
+from hub import access, identity, reconcile
 from hub import settings as config
 from hub import status as st
 from hub.api import AuthError, Clock, ConfigError, Connector, HubError, PermissionMatrix, Services, Transient
@@ -37,12 +37,17 @@ from hub.store import (
     StoreTokens,
     acquire,
     add,
+    add_ids,
+    change,
+    fetch,
     instant,
     instant_or_none,
     micros,
     new_holder,
     release,
     renew,
+    scalar,
+    tell,
 )
 from hub.store import tables as t
 
@@ -62,6 +67,18 @@ _OWN_USERS = (
     .join(t.party, t.party.c.id == t.identifier.c.party_id)
     .where(t.party.c.kind == "own", t.identifier.c.scheme == "email")
 )
+_OF_STREAM = (
+    sa.select(t.connection.c.id, t.connection.c.name, t.stream.c.name)
+    .join(t.stream, t.stream.c.connection_id == t.connection.c.id)
+    .where(t.stream.c.id == sa.bindparam("wanted"))
+)
+_REFUSED = (
+    sa.update(t.stream)
+    .where(t.stream.c.connection_id == sa.bindparam("of"))
+    .values(status=st.RECONNECT, detail=sa.bindparam("why"), last_try_at=sa.bindparam("now"))
+)
+_CONNECTIONS = sa.select(t.connection.c.name, t.connection.c.is_paused, t.connection.c.next_at)
+_LEASED = sa.select(t.lease.c.name).where(t.lease.c.expires_at > sa.bindparam("now"))
 
 
 @dataclass
@@ -105,7 +122,14 @@ class Engine:
     def open(cls, settings: config.Settings, **kwargs: Any) -> "Engine":
         """Raises ConfigError when the database cannot be opened."""
         used = {c.connector for c in settings.connections.values()}
-        return cls(settings, Store.open(settings.hub.database_url), load_plugins(used), **kwargs)
+        engine = cls(settings, Store.open(settings.hub.database_url), load_plugins(used), **kwargs)
+        engine.keep_private()
+        return engine
+
+    def keep_private(self) -> None:
+        """Let the database know whose the private connections are, before anybody looks and anything is read."""
+        whose = {name: (c.connector, c.owner or "") for name, c in self.settings.connections.items()}
+        access.keep_private(self.store, whose, self.clock.now())
 
     def close(self) -> None:
         self.store.close()
@@ -135,7 +159,7 @@ class Engine:
     def is_disconnected(self, name: str) -> bool:
         """Whether `ihub disconnect` has let it go, though its section is still there."""
         with self.store.read() as c:
-            return bool(c.execute(_PAUSED, {"wanted": name}).scalar())
+            return bool(scalar(c, _PAUSED, wanted=name))
 
     def _configured(self, name: str) -> config.Connection:
         known = list(self.settings.connections)
@@ -148,16 +172,16 @@ class Engine:
     def _row(self, name: str) -> dict[str, Any]:
         """The connection's row, made on first sight."""
         with self.store.read() as c:
-            row = c.execute(_ROW, {"wanted": name}).mappings().first()
-        if row is not None:
-            return dict(row)
+            for row in fetch(c, _ROW, wanted=name):
+                found: dict[str, Any] = row._asdict()
+                return found
         with self.store.write() as c:
             add(c, t.connection, [{"name": name, "connector": self.settings.connections[name].connector}])
         return self._row(name)
 
     def _stream_row(self, connection_id: int, name: str) -> int:
         with self.store.read() as c:
-            found = c.execute(_STREAM, {"of": connection_id, "wanted": name}).scalar()
+            found = scalar(c, _STREAM, of=connection_id, wanted=name)
         if found is not None:
             return int(found)
         with self.store.write() as c:
@@ -168,9 +192,8 @@ class Engine:
         """Us: the configuration, the accounts' send-as addresses, and the people the tools call their own users."""
         s = self.settings.own
         with self.store.read() as c:
-            listed = c.execute(_OWN_ACCOUNTS).scalars().all()
-            users = c.execute(_OWN_USERS).scalars()
-            addresses = {a.lower() for text in listed for a in json.loads(text)} | set(users)
+            addresses = {a.lower() for (text,) in fetch(c, _OWN_ACCOUNTS) for a in json.loads(text)}
+            addresses |= {value for (value,) in fetch(c, _OWN_USERS)}
         known = Own(frozenset(s.domains), frozenset(s.addresses), frozenset(s.lists))
         return known.plus(frozenset(a for a in addresses if known.side(a) == "external"))
 
@@ -212,13 +235,13 @@ class Engine:
         finally:
             await connector.aclose()
         values = {
-            "account_id": matrix.account_id, "label": matrix.label, "checked_at": micros(self.clock.now()),
+            "id": self._row(name)["id"], "account_id": matrix.account_id, "label": matrix.label, "checked_at": micros(self.clock.now()),
             "is_paused": False,  # one that was disconnected is taken up again by whoever names it
             "own_identities": json.dumps(sorted(matrix.own_identities)),
             "capabilities": json.dumps(sorted(matrix.capabilities)),
         }  # fmt: skip
         with self.store.write() as c:
-            c.execute(sa.update(t.connection).where(t.connection.c.name == name).values(**values))
+            change(c, t.connection, [values])
         if len(matrix.own_identities) > 1:
             now = self.clock.now()
             with self.store.write() as c:
@@ -318,11 +341,9 @@ class Engine:
         from hub.engine import issues
 
         issues.report(run, self.clock.now(), "sign-in", detail, whole_connection=True)
-        values = {"status": st.RECONNECT, "detail": detail, "last_try_at": now}
         with self.store.write() as c:
-            c.execute(sa.update(t.stream).where(t.stream.c.connection_id == connection_id).values(**values))
-            ended = {"status": st.RECONNECT, "error": detail, "ended_at": now}
-            c.execute(sa.update(t.run).where(t.run.c.id == run.run_id).values(**ended))
+            tell(c, _REFUSED, [{"of": connection_id, "why": detail, "now": now}])
+            change(c, t.run, [{"id": run.run_id, "status": st.RECONNECT, "error": detail, "ended_at": now}])
         await connector.aclose()
         return SyncResult(name, st.RECONNECT, st.REAUTH, detail=detail, lines=[f"{name}: needs-reconnect: {detail}"])
 
@@ -331,15 +352,12 @@ class Engine:
     ) -> StreamRun:
         stream_id = self._stream_row(connection_id, stream)
         own = self.own()
-        started = sa.insert(t.run).values(
-            connection_id=connection_id,
-            stream_id=stream_id,
-            kind=kind,
-            started_at=micros(self.clock.now()),
-            fence=fence,
-        )
+        started = {
+            "connection_id": connection_id, "stream_id": stream_id, "kind": kind, "started_at": micros(self.clock.now()),
+            "fence": fence,
+        }  # fmt: skip
         with self.store.write() as c:
-            run_id = int(c.execute(started.returning(t.run.c.id)).scalar_one())
+            [run_id] = add_ids(c, t.run, [started])
         return StreamRun(
             self.store, connector, name, connection_id, stream, stream_id, run_id, self.policy(own), self.rules(own),
             f"connection:{name}", fence, LEASE_TTL, self._sibling,
@@ -349,10 +367,7 @@ class Engine:
         """Somebody else's stream, for mapping only: when its record now gives an interaction's content."""
         if stream_id not in self._mappers:
             with self.store.read() as c:
-                joined = sa.select(t.connection.c.id, t.connection.c.name, t.stream.c.name).join(
-                    t.stream, t.stream.c.connection_id == t.connection.c.id
-                )
-                connection_id, name, stream = c.execute(joined.where(t.stream.c.id == stream_id)).one()
+                [(connection_id, name, stream)] = fetch(c, _OF_STREAM, wanted=stream_id)
             own = self.own()
             self._mappers[stream_id] = StreamRun(
                 self.store, self.connector(name), name, connection_id, stream, stream_id, 0, self.policy(own),
@@ -437,13 +452,13 @@ class Engine:
         """Connections whose time has come and that nobody is running, and the nightly audit."""
         due = []
         with self.store.read() as c:
-            rows = {r["name"]: r for r in c.execute(sa.select(t.connection)).mappings()}
-            leased = set(c.execute(sa.select(t.lease.c.name).where(t.lease.c.expires_at > micros(now))).scalars())
+            rows = {r.name: r for r in fetch(c, _CONNECTIONS)}
+            leased = {name for (name,) in fetch(c, _LEASED, now=micros(now))}
         for name in self.names():
             row = rows.get(name)
-            if f"connection:{name}" in leased or (row and row["is_paused"]):
+            if f"connection:{name}" in leased or (row and row.is_paused):
                 continue
-            if row is None or row["next_at"] is None or row["next_at"] <= micros(now):
+            if row is None or row.next_at is None or row.next_at <= micros(now):
                 due.append(name)
         if f"connection:{AUDIT}" not in leased and self.identities.is_due(now):
             due.append(AUDIT)
@@ -460,9 +475,9 @@ class Engine:
         following = schedule.next_after(last, self.settings.hub.zone)
         if following <= now:
             following = schedule.next_after(now, self.settings.hub.zone)
-        values = {"next_at": micros(following), "last_run_at": micros(now)}
+        values = {"id": row["id"], "next_at": micros(following), "last_run_at": micros(now)}
         with self.store.write() as c:
-            c.execute(sa.update(t.connection).where(t.connection.c.name == name).values(**values))
+            change(c, t.connection, [values])
 
     def schedule_report(self, since: datetime) -> dict[str, int]:
         """Ticks that were due, runs made, ticks missed, and runs that overlapped (none may), since an instant."""

@@ -13,7 +13,7 @@ from hub.engine.engine import Engine
 from hub.engine.identities import Identities
 from hub.identity import Change
 from hub.identity.showing import text_of
-from hub.store import among, micros
+from hub.store import among, fetch, micros
 from hub.store import tables as t
 
 Row = dict[str, Any]
@@ -53,7 +53,7 @@ class _Look(Identities):
         def looked(c: Connection, now: datetime) -> Change:
             change = decide(c, now)
             reconcile.follow(c, change.parties, now)  # which marks what it files anew
-            self.entries = list(c.execute(_FILED_ANEW, {"now": micros(now)}).scalars())
+            self.entries = [public_id for (public_id,) in fetch(c, _FILED_ANEW, now=micros(now))]
             self.changed, self.after = change.parties, _state(c, self._engine, change.parties)
             return change
 
@@ -76,7 +76,7 @@ def foresee(engine: Engine, verb: str, *what: Any, actor: str, why: str = "") ->
         moved = {
             n: (p, after.held[n][0]) for n, (p, _) in before.held.items() if n in after.held and after.held[n][0] != p
         }
-        written = dict(c.execute(_WRITTEN, {"values": look.entries}).tuples().all()) if look.entries else {}
+        written = dict(fetch(c, _WRITTEN, values=look.entries)) if look.entries else {}
     who = before.who | after.who
     for pid, row in who.items():
         texts = [text for state in (after, before) for p, text in state.held.values() if p == pid]
@@ -108,18 +108,18 @@ def foresee(engine: Engine, verb: str, *what: Any, actor: str, why: str = "") ->
 
 
 def _state(c: Connection, engine: Engine, party_ids: Collection[int]) -> _State:
-    values = {"values": sorted(party_ids)}
+    wanted = sorted(party_ids)
     found = _State()
-    for r in c.execute(_WHO, values):
+    for r in fetch(c, _WHO, values=wanted):
         found.who[r.id] = {"public_id": r.public_id, "name": r.name, "kind": r.kind}
-    for r in c.execute(_HELD, values):
+    for r in fetch(c, _HELD, values=wanted):
         found.held[r.id] = (r.party_id, text_of(r.scheme, r.value))
     s, now = engine.settings.fields, engine.clock.now()
-    said, _ = parties.load(c, values["values"], now)
+    said, _ = parties.load(c, wanted, now)
     for (pid, name), told in said.items():
         rules = s.organization if found.who[pid]["kind"] == "organization" else s.person
         rule = parties.Rule(rules[name].owner, rules[name].precedence) if name in rules else parties.Rule()
         found.fields[pid, name] = parties.survive(told, rule).value
-    stands = parties.standing(c, values["values"])
+    stands = parties.standing(c, wanted)
     found.refusals = {key for key, s in stands.items() if s.state == "opted_out"}
     return found

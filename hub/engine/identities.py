@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from hub import identity, reconcile
 from hub.identity import Change
-from hub.store import instant, micros, put
+from hub.store import instant, micros, put, scalar
 from hub.store import tables as t
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 AUDIT = "identity audit"  # its name among what is due; no connection can be called so
 _AUDITED = "identity.audited_at"  # under this key in `meta`: microseconds
+_LAST = sa.select(t.meta.c.value).where(t.meta.c.key == _AUDITED)
+_FIRST_RUN = sa.select(sa.func.min(t.run.c.started_at))
 
 
 class _NotKept(Exception):
@@ -86,8 +88,8 @@ class Identities:
         if settings.identity.audit == "off":
             return False
         with self._engine.store.read() as c:
-            last = c.execute(sa.select(t.meta.c.value).where(t.meta.c.key == _AUDITED)).scalar()
-            begun = int(last) if last else c.execute(sa.select(sa.func.min(t.run.c.started_at))).scalar()
+            last = scalar(c, _LAST)
+            begun = int(last) if last else scalar(c, _FIRST_RUN)
         if begun is None:
             return False
         return settings.identity.audit_schedule.next_after(instant(begun), settings.hub.zone) <= now

@@ -35,7 +35,7 @@ from hub.api import (
 )  # fmt: skip
 from hub.engine import redirects
 from hub.landing import Books, CapturePolicy, Disposition, Held, Landing
-from hub.store import Store, change, chunks, digest, micros, put, renew, unpack
+from hub.store import Store, among, change, digest, fetch, micros, put, renew, tell, unpack
 from hub.store import tables as t
 
 log = logging.getLogger("hub.engine")
@@ -423,25 +423,34 @@ def _reconcile(
     return again
 
 
+_RAW = (
+    sa.select(t.record.c.stream_id, t.record.c.id, t.record.c.external_id, t.raw.c.codec, t.raw.c.body)
+    .join(t.raw, t.raw.c.record_id == t.record.c.id)
+    .where(among(t.record.c.id))
+)
+_TOLD = sa.select(t.source.c.interaction_id).where(among(t.source.c.record_id))
+
+
 def _remap(run: StreamRun, c: Connection, record_ids: Sequence[int], now: datetime) -> None:
     """Map records again whose content is now the one shown, from their raw form, with their own connector."""
-    query = sa.select(t.record.c.stream_id, t.record.c.id, t.record.c.external_id, t.raw.c.codec, t.raw.c.body)
-    query = query.join(t.raw, t.raw.c.record_id == t.record.c.id)
     streams: dict[int, list[tuple[int, RawRecord]]] = {}
-    for part in chunks(list(record_ids)):
-        for stream_id, rid, ext, codec, data in c.execute(query.where(t.record.c.id.in_(part))):
-            streams.setdefault(stream_id, []).append((rid, RawRecord(ext, unpack(codec, data))))
+    for stream_id, rid, ext, codec, data in fetch(c, _RAW, values=record_ids) if record_ids else ():
+        streams.setdefault(stream_id, []).append((rid, RawRecord(ext, unpack(codec, data))))
     for stream_id, records in streams.items():
         try:
             other = run if stream_id == run.stream_id else run.sibling(stream_id)
         except ConfigError as exc:  # its section is no longer in the settings: nobody can read its records just now
             log.warning("some entries are shown without content: %s", exc.message)
-            told = sa.select(t.source.c.interaction_id).where(t.source.c.record_id.in_([rid for rid, _ in records]))
-            reconcile.blank(c, set(c.execute(told).scalars()), now)
+            reconcile.blank(c, {iid for (iid,) in fetch(c, _TOLD, values=[rid for rid, _ in records])}, now)
             continue
         work = [(rid, _map(other, raw, b"", b"", "updated")) for rid, raw in records]
         page = [(rid, w.interaction, w.is_metadata_only) for rid, w in work if w.interaction]
         _reconcile(other, c, page, {}, now)
+
+
+_UNNAME = sa.delete(t.item_party).where(among(t.item_party.c.record_id))
+_END = sa.update(t.item).where(among(t.item.c.record_id)).values(gone_at=sa.bindparam("now"))
+_NAMES = sa.select(t.record.c.external_id, t.record.c.id).where(among(t.record.c.id))
 
 
 def _items(run: StreamRun, c: Connection, work: list[tuple[int, _Work]], now: datetime) -> None:
@@ -466,8 +475,7 @@ def _items(run: StreamRun, c: Connection, work: list[tuple[int, _Work]], now: da
                 "entity": msgspec.json.encode(e), "gone_at": None,
             })  # fmt: skip
             people += [{"record_id": rid, "identifier_id": who[i].identifier_id} for i in dict.fromkeys(e.about)]
-    for part in chunks([r["record_id"] for r in rows]):
-        c.execute(sa.delete(t.item_party).where(t.item_party.c.record_id.in_(part)))
+    tell(c, _UNNAME, [{"values": [r["record_id"] for r in rows]}])
     put(c, t.item, rows)
     put(c, t.item_party, [dict(x) for x in {tuple(p.items()) for p in people}])
 
@@ -485,8 +493,7 @@ def _leave(run: StreamRun, c: Connection, record_ids: Sequence[int], now: dateti
         return
     _, again = reconcile.remove(c, record_ids, now)
     parties.tell(c, [(rid, ()) for rid in record_ids])
-    for part in chunks(list(record_ids)):
-        c.execute(sa.update(t.item).where(t.item.c.record_id.in_(part)).values(gone_at=micros(now)))
+    tell(c, _END, [{"values": record_ids, "now": micros(now)}])
     _remap(run, c, again, now)
 
 
@@ -499,8 +506,7 @@ def delete(run: StreamRun, c: Connection, record_ids: Sequence[int], rule: str, 
     landing.mark_gone(c, record_ids, rule, micros(now))
     if taken:
         landing.mark_gone(c, list(taken), redirects.MERGED, micros(now))
-        named = c.execute(sa.select(t.record.c.external_id, t.record.c.id).where(t.record.c.id.in_(list(taken))))
-        redirects.point(c, run.stream_id, {ext: taken[rid] for ext, rid in named})
+        redirects.point(c, run.stream_id, {ext: taken[rid] for ext, rid in fetch(c, _NAMES, values=list(taken))})
         _parties(run, c, _read_again(run, c, set(taken.values())), {}, now)
 
 

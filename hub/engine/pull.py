@@ -28,7 +28,7 @@ from hub.api import (
 from hub.engine import issues
 from hub.engine.page import StreamRun, delete, take
 from hub.landing import Books, Brake
-from hub.store import LeaseLost, chunks, instant, instant_or_none, micros
+from hub.store import LeaseLost, add_ids, change, chunks, fetch, instant, instant_or_none, micros, scalar
 from hub.store import tables as t
 
 log = logging.getLogger("hub.engine")
@@ -211,6 +211,12 @@ async def confirm_gone(run: StreamRun, clock: Clock, missing: Sequence[tuple[int
     return gone
 
 
+_LAST_CENSUS = sa.select(sa.func.max(t.census.c.taken_at)).where(t.census.c.stream_id == sa.bindparam("stream"))
+_LIVE = sa.select(t.record.c.external_id).where(
+    t.record.c.stream_id == sa.bindparam("stream"), t.record.c.gone_at.is_(None)
+)
+
+
 async def take_census(run: StreamRun, clock: Clock, result: StreamResult, brake: Brake, wanted: bool | None) -> None:
     """Count the source independently and name what we do not hold; what can be fetched is fetched."""
     declared = run.connector.manifest.stream(run.stream).census
@@ -219,9 +225,7 @@ async def take_census(run: StreamRun, clock: Clock, result: StreamResult, brake:
     now = clock.now()
     if wanted is None:
         with run.store.read() as c:
-            last = c.execute(
-                sa.select(sa.func.max(t.census.c.taken_at)).where(t.census.c.stream_id == run.stream_id)
-            ).scalar()
+            last = scalar(c, _LAST_CENSUS, stream=run.stream_id)
         row = _row(run)
         is_newer = last is not None and last >= (row["backfilled_at"] or 0) and row["status"] in {st.HEALTHY, "new"}
         if last is not None and is_newer and now - instant(last) < CENSUS_EVERY:
@@ -271,8 +275,7 @@ async def take_census(run: StreamRun, clock: Clock, result: StreamResult, brake:
 def _compare(run: StreamRun, at_source: frozenset[str]) -> tuple[list[str], list[str]]:
     """(ids the source has and we do not, ids we hold live and the source does not name)."""
     with run.store.read() as c:
-        live = sa.and_(t.record.c.stream_id == run.stream_id, t.record.c.gone_at.is_(None))
-        ours = set(c.execute(sa.select(t.record.c.external_id).where(live)).scalars())
+        ours = {ext for (ext,) in fetch(c, _LIVE, stream=run.stream_id)}
     return sorted(at_source - ours), sorted(ours - at_source)
 
 
@@ -293,10 +296,10 @@ def _enter_census(
     explained: dict[str, int],
 ) -> None:  # fmt: skip
     with run.store.write() as c:
-        c.execute(sa.insert(t.census).values(
-            stream_id=run.stream_id, since=since, until=None, taken_at=micros(now), at_source=at_source, held=held,
-            missing=_json(missing[:10000]), surplus=_json(surplus[:10000]), explained=_json(explained),
-        ))  # fmt: skip
+        add_ids(c, t.census, [{
+            "stream_id": run.stream_id, "since": since, "until": None, "taken_at": micros(now), "at_source": at_source,
+            "held": held, "missing": _json(missing[:10000]), "surplus": _json(surplus[:10000]), "explained": _json(explained),
+        }])  # fmt: skip
 
 
 async def _dismiss(run: StreamRun, clock: Clock, surplus: list[str], brake: Brake, result: StreamResult) -> int:
@@ -335,24 +338,26 @@ async def _repair(run: StreamRun, clock: Clock, missing: Sequence[str]) -> set[s
 def finish(run: StreamRun, clock: Clock, result: StreamResult) -> None:
     """Write down how the run ended. `last_good` moves only when everything did, to the end."""
     now = clock.now()
-    values: dict[str, Any] = {"status": result.status, "detail": result.detail[:2000], "last_try_at": micros(now)}
+    values: dict[str, Any] = {
+        "id": run.stream_id, "status": result.status, "detail": result.detail[:2000], "last_try_at": micros(now),
+    }  # fmt: skip
     if result.status == st.HEALTHY:
         values |= {"last_good_at": micros(now), "waiting_until": None}
     with run.store.write() as c:
         if result.status == st.HEALTHY:
             issues.close_all(c, run, now, keep="census gap")
-        c.execute(sa.update(t.stream).where(t.stream.c.id == run.stream_id).values(**values))
+        change(c, t.stream, [values])
         end_run(c, run, clock, result)
 
 
 def end_run(c: Connection, run: StreamRun, clock: Clock, result: StreamResult) -> None:
     """Close the run's own row; says nothing about the stream."""
     ended = {
-        "ended_at": micros(clock.now()), "status": result.status, "seen": run.books.seen,
+        "id": run.run_id, "ended_at": micros(clock.now()), "status": result.status, "seen": run.books.seen,
         "error": "" if result.status == st.HEALTHY else result.detail, "books": _json(run.books.to_dict()),
         "requests": run.connector.http.requests, "units": run.connector.http.budget.spent,
     }  # fmt: skip
-    c.execute(sa.update(t.run).where(t.run.c.id == run.run_id).values(**ended))
+    change(c, t.run, [ended])
 
 
 _ROW = sa.select(t.stream).where(t.stream.c.id == sa.bindparam("wanted"))
@@ -360,13 +365,15 @@ _ROW = sa.select(t.stream).where(t.stream.c.id == sa.bindparam("wanted"))
 
 def _row(run: StreamRun) -> dict[str, Any]:
     with run.store.read() as c:
-        return dict(c.execute(_ROW, {"wanted": run.stream_id}).mappings().one())
+        [row] = fetch(c, _ROW, wanted=run.stream_id)
+        found: dict[str, Any] = row._asdict()
+        return found
 
 
 def _save(run: StreamRun, clock: Clock, values: dict[str, Any]) -> None:
     with run.store.write() as c:
         run.fenced(c, clock.now())
-        c.execute(sa.update(t.stream).where(t.stream.c.id == run.stream_id).values(**values))
+        change(c, t.stream, [{"id": run.stream_id, **values}])
 
 
 def _json(value: object) -> str:

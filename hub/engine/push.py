@@ -12,7 +12,7 @@ from hub import status as st
 from hub.api import AuthError, ConfigError, HubError, Manifest, RateLimited
 from hub.engine.engine import LEASE_TTL, Engine
 from hub.outbox import Applied, Plan
-from hub.store import LeaseLost, micros
+from hub.store import LeaseLost, add_ids, change, micros, scalar
 from hub.store import tables as t
 
 
@@ -158,6 +158,24 @@ def approve(engine: Engine, plan_id: int, actor: str = "") -> Plan:
         return found
 
 
+_REJECT = (
+    sa.update(t.plan)
+    .where(t.plan.c.id == sa.bindparam("plan"), t.plan.c.status.in_(("draft", "held", "approved")))
+    .values(status="rejected")
+)
+
+
+def reject(engine: Engine, plan_id: int) -> Plan:
+    """Nothing of it is written. Raises ConfigError when there is no such plan, or it waits no more."""
+    with engine.store.write() as c:
+        found = outbox.read(c, plan_id)
+        if found is None:
+            raise ConfigError(f"there is no plan {plan_id}: `ihub plan` makes one")
+        if not c.execute(_REJECT, {"plan": plan_id}).rowcount:
+            raise ConfigError(f"plan {plan_id} is {found.status}: only a plan that waits can be rejected")
+        return found
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -166,10 +184,16 @@ def _user() -> str:
 
 
 async def apply(engine: Engine, plan_id: int, progress: Callable[[int, int], None] | None = None) -> PushResult:
-    """Apply an approved plan. Safe to call again after anything, a kill included."""
+    """Apply an approved plan. Safe to call again after anything, a kill included.
+
+    Raises ConfigError for a plan that nobody approved, or that was rejected, replaced or taken back.
+    """
     refuse_disconnected(engine, destination_of(engine, plan_id))
     with engine.store.read() as c:
         found = outbox.read(c, plan_id)
+    if found is not None and found.status not in outbox.APPROVED:
+        what = "waits for approval" if found.status in {"draft", "held"} else f"is {found.status}"
+        raise ConfigError(f"plan {plan_id} {what}: `ihub approve {plan_id}`, or `ihub plan` makes a new one")
     if found is not None and found.kind == outbox.MERGE:
         from hub.engine import duplicates
 
@@ -212,11 +236,17 @@ async def undo(engine: Engine, plan_id: int) -> PushResult:
     return await carry_out(engine, plan_id, outbox.undo, None)
 
 
+_DESTINATION = (
+    sa.select(t.connection.c.name)
+    .join(t.plan, t.plan.c.connection_id == t.connection.c.id)
+    .where(t.plan.c.id == sa.bindparam("plan"))
+)
+
+
 def destination_of(engine: Engine, plan_id: int) -> str:
     """The connection a plan is for; the system of record for a plan nobody knows."""
-    query = sa.select(t.connection.c.name).join(t.plan, t.plan.c.connection_id == t.connection.c.id)
     with engine.store.read() as c:
-        return c.execute(query.where(t.plan.c.id == plan_id)).scalar() or destination(engine)
+        return scalar(c, _DESTINATION, plan=plan_id) or destination(engine)
 
 
 async def carry_out(engine: Engine, plan_id: int, step: Any, progress: Callable[[int, int], None] | None) -> PushResult:
@@ -231,7 +261,7 @@ async def carry_out(engine: Engine, plan_id: int, step: Any, progress: Callable[
             if fence is None:
                 return PushResult(plan_id, st.HEALTHY, st.PARTLY, detail="another worker is applying")
             with engine.store.write() as c:
-                run_id = int(c.execute(sa.insert(t.run).values(**run_row).returning(t.run.c.id)).scalar_one())
+                [run_id] = add_ids(c, t.run, [run_row])
             run = outbox.Run(engine.store, connector, row["id"], engine.clock, f"outbox:{name}", fence, LEASE_TTL)
             if progress:
                 run.progress = progress
@@ -248,10 +278,10 @@ async def carry_out(engine: Engine, plan_id: int, step: Any, progress: Callable[
             with engine.store.write() as c:
                 done = sum(result.applied.done.values()) + len(result.applied.failures)
                 ended = {
-                    "ended_at": micros(engine.clock.now()), "status": result.status, "error": result.detail,
+                    "id": run_id, "ended_at": micros(engine.clock.now()), "status": result.status, "error": result.detail,
                     "seen": done, "requests": connector.http.requests,
                 }  # fmt: skip
-                c.execute(sa.update(t.run).where(t.run.c.id == run_id).values(**ended))
+                change(c, t.run, [ended])
     finally:
         await connector.aclose()
     return result

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import RawRecord, Redirect
-from hub.store import among, chunks, unpack
+from hub.store import among, chunks, fetch, scalar, tell, unpack
 from hub.store import tables as t
 
 MERGED = "merged at source"  # the rule under which an absorbed record is gone
@@ -25,6 +25,17 @@ _INTO = sa.select(r.external_id, r.redirect_to).where(
     r.stream_id == sa.bindparam("stream_id"), r.redirect_to.is_not(None), among(r.redirect_to)
 )
 _OF = sa.select(r.redirect_to).where(r.stream_id == sa.bindparam("stream_id"), r.external_id == sa.bindparam("ext"))
+_POINT = (
+    sa.update(t.record)
+    .where(r.stream_id == sa.bindparam("stream_id"), r.external_id == sa.bindparam("ext"))
+    .values(redirect_to=sa.bindparam("at"))
+)
+_HEARD = sa.select(o.record_id).where(among(o.record_id))
+_ANY_ENTRY = (
+    sa.select(t.remote.c.key)
+    .where(t.remote.c.connection_id == sa.bindparam("of"), t.remote.c.kind == "interaction")
+    .limit(1)
+)
 _POINTING = sa.select(r.id, r.redirect_to).where(among(r.id), r.redirect_to.is_not(None))
 _RAWS = (
     sa.select(r.id, r.external_id, t.raw.c.codec, t.raw.c.body)
@@ -55,9 +66,8 @@ def absorbed(c: Connection, stream_id: int, external_ids: Iterable[str]) -> dict
     found: dict[str, list[str]] = {}
     leads_to = {ext: ext for ext in external_ids}
     while leads_to:
-        rows = c.execute(_INTO, {"stream_id": stream_id, "values": sorted(leads_to)}).all()
         further = {}
-        for ext, into in rows:
+        for ext, into in fetch(c, _INTO, stream_id=stream_id, values=sorted(leads_to)):
             survivor = leads_to[into]
             ids = found.setdefault(survivor, [])
             if ext != survivor and ext not in ids:
@@ -75,7 +85,7 @@ def path(c: Connection, stream_id: int, told: Redirect, page: Mapping[str, str])
     ids = [told.external_id, told.into]
     while len(ids) <= LONGEST and ids[-1] not in ids[:-1]:
         last = ids[-1]
-        into = page[last] if last in page else c.execute(_OF, {"stream_id": stream_id, "ext": last}).scalar()
+        into = page[last] if last in page else scalar(c, _OF, stream_id=stream_id, ext=last)
         if not into:
             break
         ids.append(into)
@@ -88,28 +98,23 @@ def has_no_end(ids: Sequence[str]) -> bool:
 
 def point(c: Connection, stream_id: int, into: Mapping[str, str]) -> None:
     """Remember on the rows of absorbed records (those that were ever held) what stands for them."""
-    rows = [{"ext": ext, "at": survivor} for ext, survivor in into.items()]
-    where = (r.stream_id == stream_id, r.external_id == sa.bindparam("ext"))
-    if rows:
-        c.execute(sa.update(t.record).where(*where).values(redirect_to=sa.bindparam("at")), rows)
+    tell(c, _POINT, [{"stream_id": stream_id, "ext": ext, "at": survivor} for ext, survivor in into.items()])
 
 
 def pointing(c: Connection, record_ids: Iterable[int]) -> dict[int, str]:
     """Those of these records that point at another one, with its id."""
-    return dict(c.execute(_POINTING, {"values": sorted(record_ids)}).tuples().all())
+    return dict(fetch(c, _POINTING, values=sorted(record_ids)))
 
 
 def unheard(c: Connection, connection_id: int, record_ids: Sequence[int]) -> set[int]:
     """Those of these records that identity has not heard of, where entries were written: who they stand for has one more."""
-    seen = sa.select(o.record_id).where(among(o.record_id))
-    new = set(record_ids) - set(c.execute(seen, {"values": list(record_ids)}).scalars())
-    where = (t.remote.c.connection_id == connection_id, t.remote.c.kind == "interaction")
-    return new if new and c.execute(sa.select(t.remote.c.key).where(*where).limit(1)).scalar() else set()
+    new = set(record_ids) - {rid for (rid,) in fetch(c, _HEARD, values=record_ids)}
+    return new if new and scalar(c, _ANY_ENTRY, of=connection_id) else set()
 
 
 def raws(c: Connection, stream_id: int, external_ids: Iterable[str]) -> list[tuple[int, RawRecord]]:
     """(record id, raw form) of those that are held and not gone."""
-    rows = c.execute(_RAWS, {"stream_id": stream_id, "values": sorted(external_ids)})
+    rows = fetch(c, _RAWS, stream_id=stream_id, values=sorted(external_ids))
     return [(rid, RawRecord(ext, unpack(codec, body))) for rid, ext, codec, body in rows]
 
 
@@ -118,11 +123,11 @@ def recognised(c: Connection, stream_id: int, record_ids: Sequence[int]) -> dict
     going, found = set(record_ids), dict[int, str]()
     for part in chunks(list(record_ids)):
         listed: dict[int, set[str]] = {}
-        for rid, match in c.execute(_LISTED, {"values": part}):
+        for rid, match in fetch(c, _LISTED, values=part):
             listed.setdefault(rid, set()).add(match)
         holders: dict[str, dict[int, str]] = {}
-        wanted = {"stream_id": stream_id, "values": sorted(set().union(*listed.values()))}
-        for match, rid, ext in c.execute(_ALSO_LISTED, wanted) if listed else ():
+        wanted = sorted(set().union(*listed.values()))
+        for match, rid, ext in fetch(c, _ALSO_LISTED, stream_id=stream_id, values=wanted) if wanted else ():
             if rid not in going:
                 holders.setdefault(match, {})[rid] = ext
         names = _names(c, {*listed, *(rid for of in holders.values() for rid in of)})
@@ -138,5 +143,5 @@ def recognised(c: Connection, stream_id: int, record_ids: Sequence[int]) -> dict
 
 
 def _names(c: Connection, record_ids: Iterable[int]) -> dict[int, set[str]]:
-    rows = c.execute(_NAMES, {"values": sorted(record_ids)})
-    return {rid: set(re.findall(r"\w+", value.casefold())) for rid, value in rows}
+    said = fetch(c, _NAMES, values=sorted(record_ids))
+    return {rid: set(re.findall(r"\w+", value.casefold())) for rid, value in said}

@@ -10,7 +10,7 @@ from hub.identity import phones
 from hub.identity.index import IdentifierRow, Index, Key, PartyRow
 from hub.identity.refresh import BELONGS_TO
 from hub.identity.resolve import Moved, known
-from hub.store import add, among, change, fetch, micros, put, tell
+from hub.store import among, change, fetch, micros, put, tell
 from hub.store import tables as t
 
 HUB_KEY = "hub-key"
@@ -44,10 +44,12 @@ _LISTED = (
     .join(t.identifier, t.identifier.c.id == t.observation.c.identifier_id)
     .where(among(t.observation.c.record_id))
 )
-_FORGET = sa.delete(t.statement).where(among(t.statement.c.record_id))
-_SAID = sa.select(t.statement.c.record_id, t.statement.c.field, t.statement.c.value, t.statement.c.observed_at).where(
-    among(t.statement.c.record_id)
+_FORGET = sa.delete(t.statement).where(
+    t.statement.c.record_id == sa.bindparam("record"), t.statement.c.field == sa.bindparam("name")
 )
+_SAID = sa.select(
+    t.statement.c.record_id, t.statement.c.field, t.statement.c.value, t.statement.c.observed_at, t.statement.c.party_id
+).where(among(t.statement.c.record_id))
 _NAMES = sa.select(t.statement.c.party_id, t.statement.c.value).where(
     among(t.statement.c.party_id), t.statement.c.field == "name"
 )
@@ -62,10 +64,11 @@ def keep(
     Returns the match keys of the telephone numbers they list, or listed before; the parties whose name or company they no
     longer say; and the identifiers that they listed before and list no more.
     """
-    observations, statements, numbers = [], [], set()
+    observations, numbers = [], set()
+    statements: dict[tuple[int, str], dict[str, Any]] = {}
     listed: dict[int, set[int]] = {rid: set() for rid, _ in records}
     rids = [rid for rid, _ in records]
-    earlier = {(rid, name): (value, since) for rid, name, value, since in fetch(c, _SAID, values=rids)}
+    earlier = {(rid, name): said for rid, name, *said in fetch(c, _SAID, values=rids)}
     for rid, entity in records:
         who = party_of[rid]
         for key in keys[rid]:
@@ -85,21 +88,21 @@ def keep(
         for name, value in told.items():
             if not value and (name == "name" or (rid, name) not in earlier):
                 continue  # a blank says something only where a value stood: it was emptied
-            was, since = earlier.get((rid, name), ("", at))
-            statements.append({
+            was, since, _ = earlier.get((rid, name), ("", at, 0))
+            statements.setdefault((rid, name), {
                 "record_id": rid, "field": name, "party_id": who.id, "value": value,
                 "observed_at": since if was == value else at,
             })  # fmt: skip
-    said = {(r["record_id"], r["field"]) for r in statements}
-    left = {
-        known(party_of[rid].id) for rid, name in earlier if name in (BELONGS_TO, "name") and (rid, name) not in said
-    }
+    unsaid = [of for of in earlier if of not in statements]
+    left = {known(party_of[rid].id) for rid, name in unsaid if name in (BELONGS_TO, "name")}
     no_more = [(ident, scheme) for rid, ident, scheme in fetch(c, _LISTED, values=rids) if ident not in listed[rid]]
     dropped = {ident for ident, scheme in no_more if scheme != "phone"}
     numbers |= phones.forget(c, listed) if len(dropped) < len(no_more) else set()
     put(c, t.observation, _unique(observations, "record_id", "identifier_id"), keep=("first_seen_at",))
-    tell(c, _FORGET, [{"values": rids}] if earlier else [])
-    add(c, t.statement, statements)
+    tell(c, _FORGET, [{"record": rid, "name": name} for rid, name in unsaid])
+    put(c, t.statement, [
+        r for of, r in statements.items() if earlier.get(of) != [r["value"], r["observed_at"], r["party_id"]]
+    ])  # fmt: skip
     _rename(c, {known(p.id): p for p in party_of.values()}, now)
     return numbers, left, dropped
 

@@ -40,12 +40,14 @@ def serving(app: ASGIApp, host: str, port: int, *, behind_proxy: bool = False) -
     )  # fmt: skip
     server = _Server(config)
     with _listening(host, port) as listener:
-        thread = threading.Thread(target=server.run, args=([listener],), name="inbox", daemon=True)
+        thread = threading.Thread(
+            target=server.run, args=([listener],), name=f"serving-{listener.getsockname()[1]}", daemon=True
+        )
         thread.start()
         try:
             while not server.is_ready.wait(0.1):
                 if not thread.is_alive():
-                    raise RuntimeError("the webhook inbox did not start")
+                    raise RuntimeError("the server did not start")
             name = f"[{host}]" if ":" in host else host
             yield f"http://{name}:{listener.getsockname()[1]}"
         finally:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.store import fetch
 from hub.store.tables import hold
 
 
@@ -23,6 +24,10 @@ class Brake:
         return standing >= 10 and share >= 30.0
 
 
+_OPEN = sa.select(hold).where(hold.c.resolved_at.is_(None))
+_OPEN_OF = _OPEN.where(hold.c.stream_id == sa.bindparam("stream_id"))
+
+
 def open_hold(c: Connection, kind: str, stream_id: int | None, ids: list[str], detail: str, now: int) -> int:
     """Record what is held; one open hold per kind and stream, renewed with the newest ids."""
     same = sa.and_(hold.c.kind == kind, hold.c.stream_id == stream_id, hold.c.resolved_at.is_(None))
@@ -35,10 +40,8 @@ def open_hold(c: Connection, kind: str, stream_id: int | None, ids: list[str], d
 
 
 def open_holds(c: Connection, stream_id: int | None = None) -> list[dict[str, object]]:
-    query = sa.select(hold).where(hold.c.resolved_at.is_(None))
-    if stream_id is not None:
-        query = query.where(hold.c.stream_id == stream_id)
-    return [dict(row) | {"ids": json.loads(row["ids"])} for row in c.execute(query).mappings()]
+    rows = fetch(c, _OPEN) if stream_id is None else fetch(c, _OPEN_OF, stream_id=stream_id)
+    return [row._asdict() | {"ids": json.loads(row.ids)} for row in rows]
 
 
 def resolve_hold(c: Connection, hold_id: int, resolution: str, now: int) -> None:

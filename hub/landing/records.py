@@ -1,13 +1,14 @@
 """Records as landed: what we hold of each, its raw form, its last disposition, its quarantine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.landing.books import Disposition
-from hub.store import add_ids, among, change, chunks, insert, pack, put, unpack
+from hub.store import add_ids, among, change, fetch, insert, pack, put, scalar, tell, unpack
 from hub.store.tables import quarantine, raw, record, stream
 
 
@@ -37,9 +38,11 @@ class Landing:
     redirect_to: str | None = None
 
 
+_of_stream = record.c.stream_id == sa.bindparam("stream_id")
+_live = sa.and_(_of_stream, record.c.gone_at.is_(None))
 _HELD = sa.select(
     record.c.external_id, record.c.id, record.c.hash, record.c.disposition, record.c.policy, record.c.gone_at
-).where(record.c.stream_id == sa.bindparam("stream_id"), among(record.c.external_id))
+).where(_of_stream, among(record.c.external_id))
 
 
 def held(c: Connection, stream_id: int, external_ids: Sequence[str]) -> dict[str, Held]:
@@ -48,9 +51,7 @@ def held(c: Connection, stream_id: int, external_ids: Sequence[str]) -> dict[str
         return {}
     return {
         ext: Held(rid, bytes(digest), disposition, bytes(policy) if policy else None, gone_at is not None)
-        for ext, rid, digest, disposition, policy, gone_at in c.execute(
-            _HELD, {"stream_id": stream_id, "values": external_ids}
-        )
+        for ext, rid, digest, disposition, policy, gone_at in fetch(c, _HELD, stream_id=stream_id, values=external_ids)
     }
 
 
@@ -66,8 +67,12 @@ _BLOCKED = (
 
 def blocked(c: Connection, connection_id: int, external_ids: Sequence[str]) -> dict[tuple[str, str], str]:
     """(stream, external id) -> rule, of those ids whose records were left out because of whom they are about."""
-    rows = c.execute(_BLOCKED, {"connection_id": connection_id, "values": external_ids}) if external_ids else ()
+    rows = fetch(c, _BLOCKED, connection_id=connection_id, values=external_ids) if external_ids else ()
     return {(name, external_id): rule for name, external_id, rule in rows}
+
+
+_DROP_RAW = sa.delete(raw).where(among(raw.c.record_id))
+_MEND = sa.delete(quarantine).where(among(quarantine.c.record_id))
 
 
 def land(
@@ -108,8 +113,7 @@ def land(
         elif r.external_id in known:
             mended.append(rid)
     put(c, raw, kept)
-    for part in chunks(dropped):
-        c.execute(sa.delete(raw).where(raw.c.record_id.in_(part)))
+    _tell(c, _DROP_RAW, dropped)
     if failed:
         statement = insert(c, quarantine)
         again_failed = {
@@ -117,51 +121,69 @@ def land(
             "attempts": quarantine.c.attempts + 1,
         }  # fmt: skip
         c.execute(statement.on_conflict_do_update(index_elements=["record_id"], set_=again_failed), failed)
-    for part in chunks(mended):
-        c.execute(sa.delete(quarantine).where(quarantine.c.record_id.in_(part)))
+    _tell(c, _MEND, mended)
     return ids
 
 
-def touch(c: Connection, record_ids: Iterable[int], sweep: int | None, now: int) -> None:
+def _tell(c: Connection, statement: Any, record_ids: Collection[int], **given: Any) -> None:
+    if record_ids:
+        tell(c, statement, [{"values": list(record_ids), **given}])
+
+
+_TOUCH = sa.update(record).where(among(record.c.id)).values(last_seen_at=sa.bindparam("now"), gone_at=None)
+_LIST = _TOUCH.values(sweep=sa.bindparam("listing"))
+
+
+def touch(c: Connection, record_ids: Collection[int], sweep: int | None, now: int) -> None:
     """Seen again, nothing new."""
-    values = {"last_seen_at": now, "gone_at": None} | ({} if sweep is None else {"sweep": sweep})
-    for part in chunks(list(record_ids)):
-        c.execute(sa.update(record).where(record.c.id.in_(part)).values(**values))
+    _tell(c, _TOUCH if sweep is None else _LIST, record_ids, now=now, listing=sweep)
 
 
-def mark_gone(c: Connection, record_ids: Iterable[int], rule: str, now: int) -> None:
+_GONE = (
+    sa.update(record)
+    .where(among(record.c.id))
+    .values(gone_at=sa.bindparam("now"), disposition="deleted", rule=sa.bindparam("why"))
+)
+
+
+def mark_gone(c: Connection, record_ids: Collection[int], rule: str, now: int) -> None:
     """The source no longer has them: raw form and quarantine go, the row stays as the memory of it."""
-    for part in chunks(list(record_ids)):
-        values = {"gone_at": now, "disposition": "deleted", "rule": rule}
-        c.execute(sa.update(record).where(record.c.id.in_(part)).values(**values))
-        c.execute(sa.delete(raw).where(raw.c.record_id.in_(part)))
-        c.execute(sa.delete(quarantine).where(quarantine.c.record_id.in_(part)))
+    _tell(c, _GONE, record_ids, now=now, why=rule)
+    _tell(c, _DROP_RAW, record_ids)
+    _tell(c, _MEND, record_ids)
+
+
+_UNSEEN = (
+    sa.select(record.c.id, record.c.external_id)
+    .where(_live, record.c.sweep < sa.bindparam("sweep"))
+    .order_by(record.c.id)
+)
+_UNSEEN_SINCE = _UNSEEN.where(sa.or_(record.c.occurred_at >= sa.bindparam("since"), record.c.occurred_at.is_(None)))
 
 
 def unseen(c: Connection, stream_id: int, sweep: int, since: int | None) -> list[tuple[int, str]]:
     """Records a complete enumeration numbered `sweep` did not name: (record id, external id)."""
-    query = sa.select(record.c.id, record.c.external_id).where(
-        record.c.stream_id == stream_id, record.c.sweep < sweep, record.c.gone_at.is_(None)
-    )
-    if since is not None:
-        query = query.where(sa.or_(record.c.occurred_at >= since, record.c.occurred_at.is_(None)))
-    return [(rid, ext) for rid, ext in c.execute(query.order_by(record.c.id))]
+    return fetch(c, _UNSEEN if since is None else _UNSEEN_SINCE, stream_id=stream_id, sweep=sweep, since=since)
+
+
+_COUNT = sa.select(sa.func.count()).where(_live)
 
 
 def live_count(c: Connection, stream_id: int) -> int:
-    query = sa.select(sa.func.count()).where(record.c.stream_id == stream_id, record.c.gone_at.is_(None))
-    return int(c.execute(query).scalar_one())
+    return int(scalar(c, _COUNT, stream_id=stream_id))
+
+
+_BODIES = (
+    sa.select(record.c.external_id, raw.c.codec, raw.c.body)
+    .join(raw, raw.c.record_id == record.c.id)
+    .where(_of_stream, among(record.c.external_id))
+)
 
 
 def bodies(c: Connection, stream_id: int, external_ids: Sequence[str]) -> dict[str, bytes]:
     """Raw forms of those ids that are kept."""
-    found = {}
-    for part in chunks(list(external_ids)):
-        query = sa.select(record.c.external_id, raw.c.codec, raw.c.body).join(raw, raw.c.record_id == record.c.id)
-        query = query.where(record.c.stream_id == stream_id, record.c.external_id.in_(part))
-        for ext, codec, data in c.execute(query):
-            found[ext] = unpack(codec, data)
-    return found
+    rows = fetch(c, _BODIES, stream_id=stream_id, values=external_ids)
+    return {ext: unpack(codec, data) for ext, codec, data in rows}
 
 
 def part_after(

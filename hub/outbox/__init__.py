@@ -5,7 +5,7 @@ In: the timeline and what was written before. Out: stored plans whose counts are
 every write journalled before it leaves and looked up before it is repeated.
 """
 
-from hub.outbox.apply import Applied, Run, apply, undo
+from hub.outbox.apply import APPROVED, Applied, Run, apply, undo
 from hub.outbox.fields import Conflict, conflicts
 from hub.outbox.merges import MERGE, merge, pairs, snapshots
 from hub.outbox.merges import key_of as merge_key
@@ -15,6 +15,6 @@ from hub.outbox.strip import drop_plans, strip, supersede, unname
 from hub.outbox.wanted import Scope
 
 __all__ = [
-    "MERGE", "Applied", "Conflict", "Plan", "Run", "Scope", "apply", "approve", "conflicts", "drop_plans", "make",
+    "APPROVED", "MERGE", "Applied", "Conflict", "Plan", "Run", "Scope", "apply", "approve", "conflicts", "drop_plans", "make",
     "make_merges", "merge", "merge_key", "newest", "pairs", "preview", "read", "snapshots", "strip", "supersede", "undo", "unname",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from hub.api import (
     Change,
     Clock,
+    ConfigError,
     Connector,
     Consent,
     Interaction,
@@ -30,8 +31,8 @@ from hub.api import (
     Transient,
 )
 from hub.outbox.fields import written
-from hub.outbox.places import Party, mark, remote_ids
-from hub.store import Store, digest, micros, put, renew
+from hub.outbox.places import by_key, mark, remote_ids
+from hub.store import Store, add, among, change, digest, fetch, micros, put, renew, scalar, tell
 from hub.store import tables as t
 
 log = logging.getLogger("hub.outbox")
@@ -85,6 +86,45 @@ class _Item:
     attempt: int = 0
 
 
+_ch = t.change.c
+_of_plan = _ch.plan_id == sa.bindparam("plan")
+_in_phase = sa.and_(_of_plan, _ch.phase == sa.bindparam("phase"), _ch.kind == sa.bindparam("kind"))
+_TOTAL = sa.select(sa.func.count()).where(_of_plan)
+_PHASES = sa.select(_ch.phase, _ch.kind, _ch.op).where(_of_plan).distinct().order_by(_ch.phase)
+_NEXT = (
+    sa.select(_ch.id, _ch.state, _ch.payload, _ch.hash)
+    .where(_in_phase, _ch.op == sa.bindparam("op"), _ch.state.in_(("sent", "due")))
+    .order_by(_ch.state.desc(), _ch.id)
+    .limit(BATCH)
+)
+_OURS = sa.select(t.remote.c.kind, t.remote.c.key, t.remote.c.remote_id).where(
+    t.remote.c.connection_id == sa.bindparam("of"), among(t.remote.c.key), t.remote.c.remote_id != "",
+    t.remote.c.kind.not_in(("person", "organization")),
+)  # fmt: skip
+_EARLIER = (
+    sa.select(t.journal.c.change_id, sa.func.count())
+    .where(among(t.journal.c.change_id))
+    .group_by(t.journal.c.change_id)
+)
+_SENT = sa.update(t.change).where(among(_ch.id)).values(state="sent")
+_ANSWERED = (
+    sa.update(t.journal)
+    .where(t.journal.c.change_id == sa.bindparam("of"), t.journal.c.attempt == sa.bindparam("no"))
+    .values(answered_at=sa.bindparam("at"), outcome=sa.bindparam("what"), error=sa.bindparam("why"))
+)
+_DONE = sa.select(_ch.outcome, sa.func.count()).where(_of_plan, _ch.state == "done").group_by(_ch.outcome)
+_FAILED = sa.select(_ch.key, _ch.error).where(_of_plan, _ch.error.is_not(None))
+
+
+# Approved, or begun after it was: going over one again sends nothing twice.
+APPROVED = ("approved", "applying", "partly", "applied")
+_BEGIN = (
+    sa.update(t.plan)
+    .where(t.plan.c.id == sa.bindparam("plan"), t.plan.c.status.in_(APPROVED))
+    .values(status="applying")
+)
+
+
 async def apply(run: Run, plan_id: int) -> Applied:
     """Apply an approved plan, or go on with one that was interrupted.
 
@@ -103,37 +143,29 @@ async def apply(run: Run, plan_id: int) -> Applied:
 
 
 def _phases(run: Run, plan_id: int) -> tuple[int, list[Any]]:
-    """How many changes there are, and (phase, kind, op) in their order. From here on the plan is being applied."""
-    kinds = sa.select(t.change.c.phase, t.change.c.kind, t.change.c.op).where(t.change.c.plan_id == plan_id)
+    """How many changes there are, and (phase, kind, op) in their order. From here on the plan is being applied.
+
+    Raises ConfigError for a plan that nobody approved, or that was rejected, replaced or taken back.
+    """
     with run.store.write() as c:
-        c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status="applying"))
-        counted = sa.select(sa.func.count()).where(t.change.c.plan_id == plan_id)
-        total = int(c.execute(counted).scalar_one())
-        return total, list(c.execute(kinds.distinct().order_by(t.change.c.phase)))
+        if not c.execute(_BEGIN, {"plan": plan_id}).rowcount:
+            raise ConfigError(
+                f"plan {plan_id} is not approved: `ihub approve {plan_id}`, or `ihub plan` makes a new one"
+            )
+        return int(scalar(c, _TOTAL, plan=plan_id)), fetch(c, _PHASES, plan=plan_id)
 
 
 def _next(run: Run, plan_id: int, phase: int, kind: str, op: str) -> list[_Item]:
     """The next changes to send, those with an unknown outcome first, with the ids their links point at by now."""
     with run.store.read() as c:
-        where = (
-            t.change.c.plan_id == plan_id, t.change.c.phase == phase, t.change.c.kind == kind, t.change.c.op == op,
-            t.change.c.state.in_(("sent", "due")),
-        )  # fmt: skip
-        rows = (
-            c.execute(sa.select(t.change).where(*where).order_by(t.change.c.state.desc(), t.change.c.id).limit(BATCH))
-            .mappings()
-            .all()
-        )
-        items = [_item(r) for r in rows]
+        items = [_item(r) for r in fetch(c, _NEXT, plan=plan_id, phase=phase, kind=kind, op=op)]
         _resolve(c, run.connection_id, items)
     return items
 
 
 def _item(row: Any) -> _Item:
-    plain = msgspec.msgpack.decode(row["payload"])
-    return _Item(
-        row["id"], row["state"], _typed(plain), bytes(row["hash"]), plain.get("as_of", 0), plain.get("note")
-    )  # fmt: skip
+    plain = msgspec.msgpack.decode(row.payload)
+    return _Item(row.id, row.state, _typed(plain), bytes(row.hash), plain.get("as_of", 0), plain.get("note"))
 
 
 def _typed(plain: dict[str, Any]) -> Change:
@@ -159,18 +191,9 @@ def _resolve(c: Connection, connection_id: int, items: list[_Item]) -> None:
 
 
 def _known_ids(c: Connection, connection_id: int, keys: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    found: dict[tuple[str, str], str] = {}
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), 400):
-        part = ordered[start : start + 400]
-        names = [k for _, k in part]
-        query = sa.select(t.party.c.id, t.party.c.public_id, t.party.c.kind).where(t.party.c.public_id.in_(names))
-        found |= remote_ids(c, connection_id, [Party(*row) for row in c.execute(query)])
-        ours = sa.select(t.remote.c.kind, t.remote.c.key, t.remote.c.remote_id).where(
-            t.remote.c.connection_id == connection_id, t.remote.c.key.in_(names), t.remote.c.remote_id != "",
-            t.remote.c.kind.not_in(("person", "organization")),
-        )  # fmt: skip
-        found.update({(k, key): rid for k, key, rid in c.execute(ours)})
+    names = sorted({key for _, key in keys})
+    found = remote_ids(c, connection_id, by_key(c, names))
+    found.update({(kind, key): rid for kind, key, rid in fetch(c, _OURS, of=connection_id, values=names)})
     return found
 
 
@@ -214,10 +237,8 @@ def _journal(run: Run, items: Sequence[_Item]) -> None:
     now = run.clock.now()
     with run.store.write() as c:
         renew(c, run.lease, run.fence, now, run.ttl)
-        counted = sa.select(t.journal.c.change_id, sa.func.count()).where(
-            t.journal.c.change_id.in_([i.id for i in items])
-        )
-        earlier = {cid: n for cid, n in c.execute(counted.group_by(t.journal.c.change_id))}
+        ids = [i.id for i in items]
+        earlier = dict(fetch(c, _EARLIER, values=ids))
         rows = []
         for i in items:
             i.attempt = earlier.get(i.id, 0) + 1
@@ -225,8 +246,8 @@ def _journal(run: Run, items: Sequence[_Item]) -> None:
                 "change_id": i.id, "attempt": i.attempt, "sent_at": micros(now),
                 "request_hash": digest(msgspec.msgpack.encode(i.change)),
             })  # fmt: skip
-        c.execute(sa.insert(t.journal), rows)
-        c.execute(sa.update(t.change).where(t.change.c.id.in_([i.id for i in items])).values(state="sent"))
+        add(c, t.journal, rows)
+        tell(c, _SENT, [{"values": ids}])
 
 
 def _record(run: Run, kind: str, items: list[_Item], receipts: list[Receipt]) -> None:
@@ -241,11 +262,11 @@ def _record(run: Run, kind: str, items: list[_Item], receipts: list[Receipt]) ->
         )
         is_failed = r.outcome == "failed"
         states.append({
-            "cid": i.id, "state": "failed" if is_failed else "done", "outcome": r.outcome, "error": r.error or None,
+            "id": i.id, "state": "failed" if is_failed else "done", "outcome": r.outcome, "error": r.error or None,
             "receipt": msgspec.msgpack.encode(r),
         })  # fmt: skip
         answers.append({
-            "jid": i.id, "no": i.attempt, "answered_at": micros(now), "outcome": r.outcome, "error": r.error or None,
+            "of": i.id, "no": i.attempt, "at": micros(now), "what": r.outcome, "why": r.error or None,
         })  # fmt: skip
         if i.change.op == "merge":
             merged += [] if is_failed else [(r.remote_id, i.change, i.note or {})]
@@ -261,26 +282,19 @@ def _record(run: Run, kind: str, items: list[_Item], receipts: list[Receipt]) ->
             })  # fmt: skip
     with run.store.write() as c:
         renew(c, run.lease, run.fence, now, run.ttl)
-        c.execute(sa.update(t.change).where(t.change.c.id == sa.bindparam("cid")), states)
-        journal = sa.update(t.journal).where(
-            t.journal.c.change_id == sa.bindparam("jid"), t.journal.c.attempt == sa.bindparam("no")
-        )
-        c.execute(journal, answers)
+        change(c, t.change, states)
+        tell(c, _ANSWERED, answers)
         put(c, t.remote, remotes)
         put(c, t.agreed, agreed)
-        for became, change, note in merged:
-            _point(c, became, change, note)
+        for became, merge, note in merged:
+            _point(c, became, merge, note)
 
 
-def _point(c: Connection, became: str, change: Change, note: dict[str, Any]) -> None:
+def _point(c: Connection, became: str, merge: Change, note: dict[str, Any]) -> None:
     """What we know of a merge that was ours: where the ids that are gone lead. Not every tool tells."""
-    ends = zip((change.remote_id, change.absorbs), note.get("records", ()), strict=False)
-    gone = [{"rid": record_id, "into": became} for external_id, record_id in ends if external_id != became]
-    if gone:
-        c.execute(
-            sa.update(t.record).where(t.record.c.id == sa.bindparam("rid")).values(redirect_to=sa.bindparam("into")),
-            gone,
-        )
+    ends = zip((merge.remote_id, merge.absorbs), note.get("records", ()), strict=False)
+    gone = [record_id for external_id, record_id in ends if external_id != became]
+    change(c, t.record, [{"id": record_id, "redirect_to": became} for record_id in gone])
 
 
 def _hash(i: _Item) -> bytes:
@@ -293,28 +307,36 @@ def _hash(i: _Item) -> bytes:
 def _close(run: Run, plan_id: int) -> Applied:
     now = run.clock.now()
     with run.store.write() as c:
-        where = t.change.c.plan_id == plan_id
-        counted = sa.select(t.change.c.outcome, sa.func.count()).where(where, t.change.c.state == "done")
-        done = {str(outcome): n for outcome, n in c.execute(counted.group_by(t.change.c.outcome))}
-        failed = c.execute(
-            sa.select(t.change.c.key, t.change.c.error).where(where, t.change.c.error.is_not(None))
-        ).all()
-        status = "partly" if failed else "applied"
-        c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status=status, applied_at=micros(now)))
-    return Applied(done, [(k, e or "") for k, e in failed], True)
+        done = {str(outcome): n for outcome, n in fetch(c, _DONE, plan=plan_id)}
+        failed = [(key, error or "") for key, error in fetch(c, _FAILED, plan=plan_id)]
+        change(c, t.plan, [{"id": plan_id, "status": "partly" if failed else "applied", "applied_at": micros(now)}])
+    return Applied(done, failed, True)
 
 
 # --- undo ----------------------------------------------------------------------------------------------------------
+
+_DONE_PHASES = sa.select(_ch.phase, _ch.kind).where(_of_plan, _ch.state == "done").distinct().order_by(_ch.phase.desc())
+_UNDOABLE = (
+    sa.select(_ch.id, _ch.state, _ch.payload, _ch.hash, _ch.receipt)
+    .where(_in_phase, _ch.state == "done")
+    .order_by(_ch.id.desc())
+    .limit(BATCH)
+)
+_DISAGREE = sa.delete(t.agreed).where(t.agreed.c.record_id == sa.bindparam("record"), among(t.agreed.c.field))
+_mine = (
+    t.remote.c.connection_id == sa.bindparam("of"), t.remote.c.kind == sa.bindparam("of_kind"),
+    t.remote.c.key == sa.bindparam("of_key"),
+)  # fmt: skip
+_FORGET = sa.delete(t.remote).where(*_mine)
+_UNSURE = sa.update(t.remote).where(*_mine).values(hash=None, written_at=None)
+_BACK = _UNSURE.values(remote_id=sa.bindparam("id_there"), is_ours=True)
 
 
 async def undo(run: Run, plan_id: int) -> Applied:
     """Take a plan back from its journal, last phase first. Idempotent: what is undone already stays so."""
     applied = Applied()
     with run.store.read() as c:
-        phases = list(c.execute(
-            sa.select(t.change.c.phase, t.change.c.kind).where(t.change.c.plan_id == plan_id, t.change.c.state == "done")
-            .distinct().order_by(t.change.c.phase.desc())
-        ))  # fmt: skip
+        phases = fetch(c, _DONE_PHASES, plan=plan_id)
     for phase, kind in phases:
         while entries := _undoable(run, plan_id, phase, kind):
             for of in dict.fromkeys(e.change.kind for _, e, _ in entries):
@@ -322,8 +344,7 @@ async def undo(run: Run, plan_id: int) -> Applied:
                 receipts = {r.key: r for r in await run.connector.undo([e for _, e, _ in part])}
                 _took_back(run, part, receipts, applied)
     with run.store.write() as c:
-        status = "partly" if applied.failures else "undone"
-        c.execute(sa.update(t.plan).where(t.plan.c.id == plan_id).values(status=status))
+        change(c, t.plan, [{"id": plan_id, "status": "partly" if applied.failures else "undone"}])
     applied.is_complete = not applied.failures
     return applied
 
@@ -333,11 +354,8 @@ _Entry = tuple[int, JournalEntry, dict[str, Any] | None]
 
 def _undoable(run: Run, plan_id: int, phase: int, kind: str) -> list[_Entry]:
     with run.store.read() as c:
-        where = (
-            t.change.c.plan_id == plan_id, t.change.c.phase == phase, t.change.c.kind == kind, t.change.c.state == "done",
-        )  # fmt: skip
-        rows = c.execute(sa.select(t.change).where(*where).order_by(t.change.c.id.desc()).limit(BATCH)).mappings().all()
-    found = [(i.id, _entry(i.change, r["receipt"]), i.note) for r in rows for i in [_item(r)]]
+        rows = fetch(c, _UNDOABLE, plan=plan_id, phase=phase, kind=kind)
+    found = [(i.id, _entry(i.change, r.receipt), i.note) for r in rows for i in [_item(r)]]
     return found[::-1]  # the last of them, in the order they were applied
 
 
@@ -355,25 +373,19 @@ def _took_back(run: Run, entries: list[_Entry], receipts: dict[str, Receipt], ap
             if r is None or r.outcome == "failed":
                 error = r.error if r else "the connector gave no receipt"
                 applied.failures.append((key, error))
-                c.execute(sa.update(t.change).where(t.change.c.id == cid).values(state="stuck", error=error))
+                change(c, t.change, [{"id": cid, "state": "stuck", "error": error}])
                 continue
             applied.done[r.outcome] = applied.done.get(r.outcome, 0) + 1
-            c.execute(sa.update(t.change).where(t.change.c.id == cid).values(state="undone"))
+            change(c, t.change, [{"id": cid, "state": "undone"}])
             if note:  # as if never written: the two sides differ again, and a person may say what is to be
-                c.execute(sa.delete(t.agreed).where(t.agreed.c.record_id == note["record_id"],
-                                                    t.agreed.c.field.in_(list(note["before"]))))  # fmt: skip
+                tell(c, _DISAGREE, [{"record": note["record_id"], "values": list(note["before"])}])
                 continue
             if entry.change.kind == "consent":
                 continue  # a refusal is not taken back
-            mine = (
-                t.remote.c.connection_id == run.connection_id,
-                t.remote.c.kind == entry.change.kind,
-                t.remote.c.key == key,
-            )
+            mine = {"of": run.connection_id, "of_kind": entry.change.kind, "of_key": key}
             if entry.receipt.outcome == "created":
-                c.execute(sa.delete(t.remote).where(*mine))
-                continue
-            values: dict[str, Any] = {"hash": None, "written_at": None}
-            if entry.receipt.outcome == "deleted":  # it stands there again, and is ours
-                values |= {"remote_id": r.remote_id or entry.receipt.remote_id, "is_ours": True}
-            c.execute(sa.update(t.remote).where(*mine).values(**values))
+                tell(c, _FORGET, [mine])
+            elif entry.receipt.outcome == "deleted":  # it stands there again, and is ours
+                tell(c, _BACK, [{**mine, "id_there": r.remote_id or entry.receipt.remote_id}])
+            else:
+                tell(c, _UNSURE, [mine])

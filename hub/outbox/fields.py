@@ -17,7 +17,7 @@ from hub import parties
 from hub.api import Change, Organization, Person
 from hub.outbox.wanted import PHASES, Due, Scope, Wanted
 from hub.parties import Base, Rule, Said, Verdict
-from hub.store import digest
+from hub.store import among, digest, fetch
 from hub.store import tables as t
 
 SLICE = 500
@@ -100,28 +100,28 @@ def _verdict(told: list[Said], rule: Rule, field: str, mine: Said | None, base: 
     return parties.decide(told, parties.rule_of({field: rule}, field), mine, base)
 
 
+_o, _r = t.observation.c, t.record.c
+_RECORDS = (
+    sa.select(_o.record_id, _o.party_id, _r.external_id, t.party.c.public_id, t.party.c.name)
+    .distinct()
+    .join(t.record, _r.id == _o.record_id)
+    .join(t.stream, t.stream.c.id == _r.stream_id)
+    .join(t.party, t.party.c.id == _o.party_id)
+    .where(
+        t.stream.c.connection_id == sa.bindparam("of"), among(t.stream.c.name), _r.gone_at.is_(None),
+        t.party.c.kind == sa.bindparam("kind"), _o.record_id > sa.bindparam("after"),
+    )
+    .order_by(_o.record_id)
+    .limit(SLICE)
+)  # fmt: skip
+
+
 def _records(c: Connection, scope: Scope, kind: str) -> Iterator[list[dict[str, Any]]]:
     """The destination's living records of people or organizations, in slices."""
-    o, r = t.observation.c, t.record.c
-    query = (
-        sa.select(o.record_id, o.party_id, r.external_id, t.party.c.public_id, t.party.c.name)
-        .distinct()
-        .join(t.record, r.id == o.record_id)
-        .join(t.stream, t.stream.c.id == r.stream_id)
-        .join(t.party, t.party.c.id == o.party_id)
-        .where(
-            t.stream.c.connection_id == scope.connection_id,
-            t.stream.c.name.in_(scope.streams),
-            r.gone_at.is_(None),
-            t.party.c.kind == kind,
-        )
-        .order_by(o.record_id)
-        .limit(SLICE)
-    )
-    last = 0
-    while rows := c.execute(query.where(o.record_id > last)).mappings().all():
-        last = rows[-1]["record_id"]
-        yield [dict(row) for row in rows]
+    asked = {"of": scope.connection_id, "values": scope.streams, "kind": kind, "after": 0}
+    while rows := fetch(c, _RECORDS, **asked):
+        asked["after"] = rows[-1].record_id
+        yield [row._asdict() for row in rows]
 
 
 def _wanted(record: dict[str, Any], values: dict[str, str], before: dict[str, str]) -> Wanted:

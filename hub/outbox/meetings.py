@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from hub.api import Change
 from hub.outbox.places import Party
 from hub.outbox.wanted import (
+    CANDIDATES,
     PHASES,
     Due,
     Scope,
@@ -23,21 +24,29 @@ from hub.outbox.wanted import (
     texts_of,
     untouched,
 )
-from hub.store import among, micros
+from hub.store import among, fetch, micros
 from hub.store import tables as t
+
+_i = t.interaction.c
+_in_calendars = sa.exists().where(
+    t.source.c.interaction_id == _i.id, t.record.c.id == t.source.c.record_id, t.stream.c.id == t.record.c.stream_id,
+    among(t.stream.c.connection_id, "calendars"), t.source.c.is_echo.is_(sa.false()),
+)  # fmt: skip
+_TO_COME = CANDIDATES.where(_i.kind == "meeting", _i.occurred_at > sa.bindparam("now"), sa.not_(_in_calendars))
+_ADDRESSES = (
+    sa.select(t.identifier.c.party_id, sa.func.min(t.identifier.c.value))
+    .where(
+        among(t.identifier.c.party_id), t.identifier.c.scheme == "email",
+        t.identifier.c.sharing.in_(("personal", "own")),
+    )
+    .group_by(t.identifier.c.party_id)
+)  # fmt: skip
 
 
 def meetings(c: Connection, scope: Scope, due: Due, now: datetime) -> Iterator[list[Wanted]]:
     """One event each, made once, following its meeting until it has begun; called off where the meeting is."""
-    i = t.interaction.c
     due.unchanged += untouched(c, scope)
-    in_calendars = sa.exists().where(
-        t.source.c.interaction_id == i.id, t.record.c.id == t.source.c.record_id,
-        t.stream.c.id == t.record.c.stream_id, t.stream.c.connection_id.in_(scope.calendars),
-        t.source.c.is_echo.is_(sa.false()),
-    )  # fmt: skip
-    only = (i.kind == "meeting", i.occurred_at > micros(now), sa.not_(in_calendars))
-    for rows in candidates(c, scope, *only):
+    for rows in candidates(c, scope, _TO_COME, now=micros(now), calendars=scope.calendars):
         ids = [row["id"] for row in rows]
         parties: dict[int, Party] = {}
         people, texts = people_of(c, ids, parties), texts_of(c, ids)
@@ -45,7 +54,7 @@ def meetings(c: Connection, scope: Scope, due: Due, now: datetime) -> Iterator[l
         found = []
         for row in rows:
             guests = _by_address(people.get(row["id"], []), addresses)
-            entity = entity_of(row, guests, texts.get(row["id"], ("", "")))
+            entity = entity_of(row, guests, texts.get(row["id"], ""))
             entity = msgspec.structs.replace(entity, zone=row["zone"])
             key, remote_id = row["public_id"], row["remote_id"] or ""
             change = Change(key=key, kind="interaction", op="upsert", entity=entity, remote_id=remote_id)
@@ -62,13 +71,7 @@ def meetings(c: Connection, scope: Scope, due: Due, now: datetime) -> Iterator[l
 
 def _addresses(c: Connection, party_ids: Sequence[int]) -> dict[int, str]:
     """An e-mail address of each party: a tool may name its people by numbers, and nobody can be invited by those."""
-    i = t.identifier.c
-    query = (
-        sa.select(i.party_id, sa.func.min(i.value))
-        .where(among(i.party_id), i.scheme == "email", i.sharing.in_(("personal", "own")))
-        .group_by(i.party_id)
-    )
-    return {pid: value for pid, value in c.execute(query, {"values": list(party_ids)})}
+    return dict(fetch(c, _ADDRESSES, values=party_ids))
 
 
 def _by_address(people: list[dict[str, Any]], addresses: dict[int, str]) -> list[dict[str, Any]]:

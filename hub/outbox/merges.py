@@ -27,7 +27,7 @@ from hub.api import (
 from hub.outbox.apply import TRIES, Applied, Run, _close, _Item, _journal, _next, _phases, _record
 from hub.outbox.plans import Plan, begin, drop, finish, newest, over, store
 from hub.outbox.wanted import PHASES, Wanted
-from hub.store import among, digest, pack, renew, unpack
+from hub.store import among, change, digest, fetch, pack, renew, scalar, unpack
 from hub.store import tables as t
 
 MERGE = "merge"  # the kind of such a plan
@@ -42,6 +42,13 @@ _LISTED = (
     .join(t.identifier, t.identifier.c.id == t.observation.c.identifier_id)
     .where(among(t.observation.c.record_id), t.identifier.c.scheme.in_(("email", "domain")))
     .order_by(t.identifier.c.id)
+)
+
+_STANDING = (
+    sa.select(sa.func.count())
+    .select_from(t.record)
+    .join(t.stream, t.stream.c.id == _r.stream_id)
+    .where(t.stream.c.connection_id == sa.bindparam("of"), among(t.stream.c.name), _r.gone_at.is_(None))
 )
 
 
@@ -64,9 +71,7 @@ def make(
     if not wanted:
         return drop(c, plan)
     marks = store(c, plan, wanted)
-    where = (t.stream.c.connection_id == connection_id, t.stream.c.name.in_(sorted(rules)), _r.gone_at.is_(None))
-    there = sa.select(sa.func.count()).select_from(t.record).join(t.stream, t.stream.c.id == _r.stream_id).where(*where)
-    standing = int(c.execute(there).scalar_one())
+    standing = int(scalar(c, _STANDING, of=connection_id, values=sorted(rules)))
     plan.held = over(len(wanted), standing, brake_percent, brake_count, "records there would be merged into others")
     plan.status = "held" if plan.held else "draft"
     return finish(c, plan, marks)
@@ -81,7 +86,7 @@ def _wanted(c: Connection, pair: Row, rule: Merge) -> Wanted:
     one, other = pair["stays"], pair["absorbs"]
     listed = _listed(c, one["id"], other["id"])
     make = Person if pair["kind"] == "person" else Organization
-    change = Change(
+    merge = Change(
         key=key_of(other["id"]), kind=pair["kind"], op="merge", remote_id=one["external_id"],
         absorbs=other["external_id"], entity=make(external_id=other["external_id"], identifiers=listed[1]),
     )  # fmt: skip
@@ -90,14 +95,14 @@ def _wanted(c: Connection, pair: Row, rule: Merge) -> Wanted:
         "why": pair["why"], "because": list(pair["because"]), "fields": _fields(c, one["id"], other["id"], rule),
         "listed": [[i.value for i in of] for of in listed], "calls": rule.calls,
     }  # fmt: skip
-    mark = digest(msgspec.msgpack.encode((change.remote_id, change.absorbs, note["hashes"])))
-    return Wanted(PHASES[pair["kind"]], "merge", change, mark, note=note, title=pair["name"])
+    mark = digest(msgspec.msgpack.encode((merge.remote_id, merge.absorbs, note["hashes"])))
+    return Wanted(PHASES[pair["kind"]], "merge", merge, mark, note=note, title=pair["name"])
 
 
 def _fields(c: Connection, one: int, other: int, rule: Merge) -> list[Row]:
     """Fields in which the two differ: {"field", "stays", "other", "outcome": kept, filled, lost or the tool's own}."""
     said: dict[int, dict[str, str]] = {one: {}, other: {}}
-    for record_id, field, value in c.execute(_SAID, {"values": [one, other]}):
+    for record_id, field, value in fetch(c, _SAID, values=[one, other]):
         said[record_id][field] = value
     found = []
     for field in sorted(said[other]):
@@ -111,7 +116,7 @@ def _fields(c: Connection, one: int, other: int, rule: Merge) -> list[Row]:
 def _listed(c: Connection, one: int, other: int) -> tuple[tuple[Identifier, ...], tuple[Identifier, ...]]:
     """The addresses, or domains, that each of the two lists."""
     listed: dict[int, list[Identifier]] = {one: [], other: []}
-    for record_id, scheme, value in c.execute(_LISTED, {"values": [one, other]}):
+    for record_id, scheme, value in fetch(c, _LISTED, values=[one, other]):
         listed[record_id].append(Identifier(scheme, value))
     return tuple(listed[one]), tuple(listed[other])
 
@@ -180,9 +185,9 @@ def _snapshot(c: Connection, run: Run, item: _Item, given: Mapping[str, RawRecor
     for side, external_id, record_id in ends:
         held = {"connection_id": run.connection_id, "record": record_id}
         linked: list[str] = []
-        for identifier in c.execute(_OWN_ID, held).scalars().all():
+        for (identifier,) in fetch(c, _OWN_ID, record=record_id):
             for query in (_NAMING, _ABOUT):
-                rows = c.execute(query, {"connection_id": run.connection_id, "identifier": identifier})
+                rows = fetch(c, query, connection_id=run.connection_id, identifier=identifier)
                 linked += [f"{stream}/{ext}" for stream, ext in rows]
         sides[side] = {
             "external_id": external_id, "record": _as_told(given[external_id].body), "linked": sorted(set(linked)),
@@ -202,7 +207,7 @@ def _as_told(body: bytes) -> Any:
 def _filed(c: Connection, held: Row, kind: str, external_id: str) -> list[str]:
     """Ids of what we wrote onto this record and have not taken off since."""
     found: dict[str, None] = {}
-    for data in c.execute(_WRITTEN, held).scalars():
+    for (data,) in fetch(c, _WRITTEN, **held):
         receipt = msgspec.msgpack.decode(data, type=Receipt)
         if any((x.kind, x.remote_id) == (kind, external_id) for x in receipt.links):
             found[receipt.remote_id] = None
@@ -215,13 +220,13 @@ def snapshots(c: Connection, plan_id: int, external_id: str = "") -> list[Row]:
     """What the records of a plan's merges were right before: {"taken_at", "stream", "became", "stays", "absorbs": {"external_id",
     "record": as the tool gave it, "linked": "stream/id" of what told of it, "filed": ids of what the hub wrote onto it}}."""
     found = []
-    for row in c.execute(_CHANGES, {"plan": plan_id}).mappings():
-        plain = msgspec.msgpack.decode(row["payload"])
+    for row in fetch(c, _CHANGES, plan=plan_id):
+        plain = msgspec.msgpack.decode(row.payload)
         kept = (plain.get("note") or {}).get("snapshot")
         if kept is None or external_id not in {"", plain["remote_id"], plain["absorbs"]}:
             continue
-        receipt = msgspec.msgpack.decode(row["receipt"]) if row["receipt"] else {}
-        became = receipt.get("remote_id", "") if row["state"] == "done" else ""
+        receipt = msgspec.msgpack.decode(row.receipt) if row.receipt else {}
+        became = receipt.get("remote_id", "") if row.state == "done" else ""
         found.append({**msgspec.json.decode(unpack(*kept)), "became": became})
     return found
 
@@ -283,13 +288,12 @@ async def _refused(run: Run, item: _Item, still: Still) -> str:
         if reason := still(c, note["records"]):
             return reason
         note["snapshot"] = pack(_snapshot(c, run, item, given))
-        plain = msgspec.msgpack.decode(c.execute(_PAYLOAD, {"change": item.id}).scalar_one())
-        c.execute(_KEEP, {"change": item.id, "kept": msgspec.msgpack.encode({**plain, "note": note})})
+        plain = msgspec.msgpack.decode(scalar(c, _PAYLOAD, change=item.id))
+        change(c, t.change, [{"id": item.id, "payload": msgspec.msgpack.encode({**plain, "note": note})}])
     return ""
 
 
 _PAYLOAD = sa.select(t.change.c.payload).where(t.change.c.id == sa.bindparam("change"))
-_KEEP = sa.update(t.change).where(t.change.c.id == sa.bindparam("change")).values(payload=sa.bindparam("kept"))
 
 
 def _is_there(run: Run, note: Row, raw: RawRecord) -> bool:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Link, Receipt
-from hub.store import among, chunks, digest
+from hub.store import among, chunks, digest, fetch
 from hub.store import tables as t
 
 
@@ -89,6 +89,13 @@ _ABSORBED = (  # ids that another record carries by now: merged there before the
 )  # fmt: skip
 
 
+_BY_KEY = sa.select(t.party.c.id, t.party.c.public_id, t.party.c.kind).where(among(t.party.c.public_id))
+
+
+def by_key(c: Connection, keys: Iterable[str]) -> list[Party]:
+    return [Party(*row) for row in fetch(c, _BY_KEY, values=sorted(keys))]
+
+
 def load(c: Connection, connection_id: int, parties: Iterable[Party]) -> None:
     """Fill in `places` where they are not known yet.
 
@@ -98,8 +105,7 @@ def load(c: Connection, connection_id: int, parties: Iterable[Party]) -> None:
     for part in chunks([p for p in parties if p.places is None]):
         by_id = {p.id: p for p in part}
         found: dict[int, dict[str, bool]] = {pid: {} for pid in by_id}
-        values = {"connection_id": connection_id, "values": sorted(by_id)}
-        for party_id, external_id, gone_at, _ in c.execute(_RECORDS, values):
+        for party_id, external_id, gone_at, _ in fetch(c, _RECORDS, connection_id=connection_id, values=sorted(by_id)):
             found[party_id][external_id] = found[party_id].get(external_id, False) or gone_at is None
         for party_id, remote_id, is_its_own in _written(c, connection_id, by_id):
             if is_its_own or not any(found[party_id].values()):
@@ -111,15 +117,17 @@ def load(c: Connection, connection_id: int, parties: Iterable[Party]) -> None:
 def _written(c: Connection, connection_id: int, by_id: dict[int, Party]) -> list[tuple[int, str, bool]]:
     """(party, id, whether its record, if there is one, stands for it) of what we wrote for it and those joined into it."""
     homes: dict[str, list[int]] = {p.key: [p.id] for p in by_id.values()}
-    for party_id, key in c.execute(_JOINED, {"values": sorted(by_id)}):
+    for party_id, key in fetch(c, _JOINED, values=sorted(by_id)):
         homes.setdefault(key, []).append(party_id)
-    rows = c.execute(_REMOTE, {"connection_id": connection_id, "values": sorted(homes)}).all()
+    rows = fetch(c, _REMOTE, connection_id=connection_id, values=sorted(homes))
     wrote = [(pid, rid) for kind, key, rid in rows for pid in homes[key] if by_id[pid].word == kind]
-    values = {"connection_id": connection_id, "values": sorted({rid for _, rid in wrote})}
-    absorbed = {(bool(is_org), rid) for is_org, rid in c.execute(_ABSORBED, values)} if wrote else set()
+    if not wrote:
+        return []
+    there = {"connection_id": connection_id, "values": sorted({rid for _, rid in wrote})}
+    absorbed = {(bool(is_org), rid) for is_org, rid in fetch(c, _ABSORBED, **there)}
     wrote = [(pid, rid) for pid, rid in wrote if (by_id[pid].kind == "organization", rid) not in absorbed]
     told: dict[tuple[bool, str], set[int]] = {}
-    for rid, _, _, party_id, kind in c.execute(_STANDS_FOR, values) if wrote else ():
+    for rid, _, _, party_id, kind in fetch(c, _STANDS_FOR, **there):
         told.setdefault((kind == "organization", rid), set()).add(party_id)
     whose = ((pid, rid, told.get((by_id[pid].kind == "organization", rid), {pid})) for pid, rid in wrote)
     return sorted(((pid, rid, pid in parties) for pid, rid, parties in whose), key=lambda w: not w[2])
@@ -163,8 +171,7 @@ def _parted(c: Connection, connection_id: int, over: Mapping[str, list[Link]]) -
     """Of these all to people; those to companies where a person goes too, or the object stands for another company now."""
     people = {key for key, links in over.items() if any(x.kind == "person" for x in links)}
     asked = {x.key for key, links in over.items() if key not in people for x in links}
-    query = sa.select(t.party.c.id, t.party.c.public_id, t.party.c.kind).where(among(t.party.c.public_id))
-    companies = [Party(*row) for row in c.execute(query, {"values": sorted(asked)})] if asked else []
+    companies = by_key(c, asked) if asked else []
     load(c, connection_id, companies)
     stands = {(p.key, place) for p in companies for place in p.places or ()}
     return {
@@ -178,7 +185,7 @@ def _became(c: Connection, connection_id: int, ids: set[str]) -> dict[tuple[str,
     seen: set[str] = set()
     while ids := ids - seen:
         seen |= ids
-        rows = c.execute(_STANDS_FOR, {"connection_id": connection_id, "values": sorted(ids)}).all()
+        rows = fetch(c, _STANDS_FOR, connection_id=connection_id, values=sorted(ids))
         ids = set()
         for rid, gone_at, redirect_to, _, kind in rows:
             if gone_at is not None:
@@ -204,8 +211,7 @@ def _associated(
     """Key -> (kind, id there) of the associations that our receipts say we made and did not take away since."""
     found: dict[str, dict[tuple[str, str], Link]] = {}
     for part in chunks(keys):
-        rows = c.execute(_RECEIPTS, {"connection_id": connection_id, "kind": kind, "values": part})
-        for key, data in rows:
+        for key, data in fetch(c, _RECEIPTS, connection_id=connection_id, kind=kind, values=part):
             receipt = msgspec.msgpack.decode(data, type=Receipt)
             held = found.setdefault(key, {})
             if receipt.outcome in {"created", "deleted"}:

@@ -16,11 +16,42 @@ from hub.outbox.meetings import meetings
 from hub.outbox.refusals import refusals
 from hub.outbox.tasks import tasks
 from hub.outbox.wanted import Due, Scope, Wanted, timeline
-from hub.store import digest, micros, put
+from hub.store import add, add_ids, among, change, digest, fetch, micros, put, scalar, tell
 from hub.store import tables as t
 
 OPEN = ("draft", "approved", "applying", "held", "partly")
 EFFECTS = {"push": ("create", "update", "delete"), "merge": ("merge",)}  # what the changes of each kind of plan promise
+
+_of = t.plan.c.connection_id == sa.bindparam("of")
+_this, _waits = t.plan.c.id == sa.bindparam("plan"), t.plan.c.status.in_(("draft", "held"))
+_of_kind = t.plan.c.kind == sa.bindparam("of_kind")
+_PLAN = sa.select(t.plan.c.status, t.plan.c.counts, t.plan.c.kind).where(_this)
+_NEWEST = sa.select(sa.func.max(t.plan.c.id)).where(_of, _of_kind, among(t.plan.c.status))
+_SUPERSEDE = sa.update(t.plan).where(_of, _of_kind, _waits).values(status="superseded")
+_DROP = sa.delete(t.plan).where(_this)
+_APPROVE = (
+    sa.update(t.plan)
+    .where(_this, _waits)
+    .values(status="approved", approved_by=sa.bindparam("actor"), approved_at=sa.bindparam("now"))
+    .returning(t.plan.c.id)
+)
+_SEEN = (
+    sa.update(t.remote)
+    .where(
+        t.remote.c.connection_id == sa.bindparam("of"), t.remote.c.kind == "interaction",
+        t.remote.c.key == sa.bindparam("k"),
+    )
+    .values(written_at=sa.bindparam("as_of"))
+)  # fmt: skip
+_OURS = sa.select(sa.func.count()).where(
+    t.remote.c.connection_id == sa.bindparam("of"), t.remote.c.is_ours.is_(sa.true())
+)
+_THEIRS = (
+    sa.select(sa.func.count(sa.distinct(t.observation.c.record_id)))
+    .join(t.record, t.record.c.id == t.observation.c.record_id)
+    .join(t.stream, t.stream.c.id == t.record.c.stream_id)
+    .where(t.stream.c.connection_id == sa.bindparam("of"), t.record.c.gone_at.is_(None))
+)
 
 
 @dataclass
@@ -62,12 +93,7 @@ def make(c: Connection, scope: Scope, now: datetime, brake_percent: float, brake
         hashes += store(c, plan, part)
     put(c, t.agreed, due.agreed)
     if due.seen_unchanged:
-        mine = (
-            t.remote.c.connection_id == scope.connection_id, t.remote.c.kind == "interaction",
-            t.remote.c.key == sa.bindparam("k"),
-        )  # fmt: skip
-        stamps = [{"k": key, "written_at": as_of} for key, as_of in due.seen_unchanged]
-        c.execute(sa.update(t.remote).where(*mine), stamps)
+        tell(c, _SEEN, [{"of": scope.connection_id, "k": key, "as_of": as_of} for key, as_of in due.seen_unchanged])
     plan.unchanged, plan.not_due = due.unchanged, dict(due.not_due)
     if not plan.changes:
         return drop(c, plan)
@@ -78,14 +104,12 @@ def make(c: Connection, scope: Scope, now: datetime, brake_percent: float, brake
 
 def begin(c: Connection, connection_id: int, now: datetime, kind: str = "push") -> Plan:
     """An empty draft, in place of older ones of its kind that nobody approved."""
-    mine = (t.plan.c.connection_id == connection_id, t.plan.c.kind == kind)
-    c.execute(sa.update(t.plan).where(*mine, t.plan.c.status.in_(("draft", "held"))).values(status="superseded"))
+    tell(c, _SUPERSEDE, [{"of": connection_id, "of_kind": kind}])
     row = {
         "connection_id": connection_id, "kind": kind, "created_at": micros(now), "status": "draft", "counts": "{}",
         "digest": b"",
     }  # fmt: skip
-    made = c.execute(sa.insert(t.plan).values(**row).returning(t.plan.c.id)).scalar_one()
-    return Plan(int(made), "draft", kind=kind)
+    return Plan(add_ids(c, t.plan, [row])[0], "draft", kind=kind)
 
 
 def store(c: Connection, plan: Plan, part: Sequence[Wanted]) -> list[bytes]:
@@ -100,21 +124,22 @@ def store(c: Connection, plan: Plan, part: Sequence[Wanted]) -> list[bytes]:
             "plan_id": plan.id, "phase": w.phase, "kind": kind, "key": w.change.key, "op": w.change.op,
             "effect": w.effect, "payload": encode(w), "hash": w.hash, "state": "due",
         })  # fmt: skip
-    if rows:
-        c.execute(sa.insert(t.change), rows)
+    add(c, t.change, rows)
     return hashes
 
 
 def finish(c: Connection, plan: Plan, hashes: list[bytes]) -> Plan:
     """Keep the plan as it is now: its counts are promises."""
-    values = {"status": plan.status, "counts": json.dumps(_stored(plan)), "digest": digest(b"".join(sorted(hashes)))}
-    c.execute(sa.update(t.plan).where(t.plan.c.id == plan.id).values(**values))
+    mark = digest(b"".join(sorted(hashes)))
+    change(c, t.plan, [
+        {"id": plan.id, "status": plan.status, "counts": json.dumps(_stored(plan)), "digest": mark}
+    ])  # fmt: skip
     return plan
 
 
 def drop(c: Connection, plan: Plan) -> Plan:
     """A plan without changes is not stored."""
-    c.execute(sa.delete(t.plan).where(t.plan.c.id == plan.id))
+    tell(c, _DROP, [{"plan": plan.id}])
     plan.id, plan.status = 0, "nothing to do"
     return plan
 
@@ -142,18 +167,9 @@ def encode(w: Wanted) -> bytes:
 
 
 def _braked(c: Connection, scope: Scope, plan: Plan, percent: float, count: int) -> str:
-    ours = sa.select(sa.func.count()).where(
-        t.remote.c.connection_id == scope.connection_id, t.remote.c.is_ours.is_(sa.true())
-    )
-    standing = int(c.execute(ours).scalar_one())
+    standing = int(scalar(c, _OURS, of=scope.connection_id))
     if "fields" in plan.counts or "consent" in plan.counts:  # these go to records of people we did not write
-        theirs = (
-            sa.select(sa.func.count(sa.distinct(t.observation.c.record_id)))
-            .join(t.record, t.record.c.id == t.observation.c.record_id)
-            .join(t.stream, t.stream.c.id == t.record.c.stream_id)
-            .where(t.stream.c.connection_id == scope.connection_id, t.record.c.gone_at.is_(None))
-        )
-        standing += int(c.execute(theirs).scalar_one())
+        standing += int(scalar(c, _THEIRS, of=scope.connection_id))
     going = sum(effects["update"] + effects["delete"] for effects in plan.counts.values())
     return over(going, standing, percent, count, "objects there would be updated or deleted")
 
@@ -171,27 +187,21 @@ def _stored(plan: Plan) -> dict[str, Any]:
 
 
 def read(c: Connection, plan_id: int) -> Plan | None:
-    row = c.execute(sa.select(t.plan).where(t.plan.c.id == plan_id)).mappings().first()
-    if row is None:
-        return None
-    stored = json.loads(row["counts"])
-    return Plan(
-        plan_id, row["status"], stored["counts"], stored["unchanged"], stored["not_due"], stored["held"], row["kind"]
-    )
+    for status, counts, kind in fetch(c, _PLAN, plan=plan_id):
+        stored = json.loads(counts)
+        return Plan(plan_id, status, stored["counts"], stored["unchanged"], stored["not_due"], stored["held"], kind)
+    return None
 
 
 def newest(c: Connection, connection_id: int, statuses: tuple[str, ...] = OPEN, kind: str = "push") -> Plan | None:
     """The newest plan of a kind in one of these states."""
-    where = (t.plan.c.connection_id == connection_id, t.plan.c.status.in_(statuses), t.plan.c.kind == kind)
-    plan_id = c.execute(sa.select(sa.func.max(t.plan.c.id)).where(*where)).scalar()
+    plan_id = scalar(c, _NEWEST, of=connection_id, of_kind=kind, values=statuses)
     return read(c, plan_id) if plan_id else None
 
 
 def approve(c: Connection, plan_id: int, actor: str, now: datetime) -> bool:
     """Let a draft or held plan be applied; False when it is neither."""
-    where = (t.plan.c.id == plan_id, t.plan.c.status.in_(("draft", "held")))
-    values = {"status": "approved", "approved_by": actor, "approved_at": micros(now)}
-    return c.execute(sa.update(t.plan).where(*where).values(**values)).rowcount == 1
+    return bool(fetch(c, _APPROVE, plan=plan_id, actor=actor, now=micros(now)))
 
 
 def preview(c: Connection, plan_id: int, limit: int = 20) -> list[dict[str, Any]]:
@@ -199,13 +209,11 @@ def preview(c: Connection, plan_id: int, limit: int = 20) -> list[dict[str, Any]
     rows = []
     query = sa.select(t.change.c.kind, t.change.c.effect, t.change.c.payload).where(t.change.c.plan_id == plan_id)
     for kind, effect, payload in c.execute(query.order_by(t.change.c.phase, t.change.c.id).limit(limit)):
-        change = msgspec.msgpack.decode(payload)
-        entity = change.get("entity") or {}
-        title = (
-            entity.get("subject") or entity.get("name") or entity.get("title") or change.get("title") or change["key"]
-        )
-        row = {"kind": kind, "effect": effect, "title": title, "links": len(change.get("links") or ())}
+        plain = msgspec.msgpack.decode(payload)
+        entity = plain.get("entity") or {}
+        title = entity.get("subject") or entity.get("name") or entity.get("title") or plain.get("title") or plain["key"]
+        row = {"kind": kind, "effect": effect, "title": title, "links": len(plain.get("links") or ())}
         if kind == "fields":
-            row |= {"fields": entity["fields"], "before": change["note"]["before"]}
+            row |= {"fields": entity["fields"], "before": plain["note"]["before"]}
         rows.append(row)
     return rows

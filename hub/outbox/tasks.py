@@ -1,7 +1,6 @@
 """Next steps that other tools hold, filed at the system of record under the people it has."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -11,7 +10,7 @@ from hub.api import Change, Task
 from hub.outbox import places
 from hub.outbox.places import Party
 from hub.outbox.wanted import GONE_PHASE, PHASES, Due, Scope, Wanted, part_from, state_hash
-from hub.store import among, chunks, short_id
+from hub.store import among, chunks, fetch, short_id
 from hub.store import tables as t
 
 
@@ -19,21 +18,21 @@ def tasks(c: Connection, scope: Scope, due: Due) -> Iterator[list[Wanted]]:
     """Tasks never written, or another than written; and the end of those whose source is gone, or was erased."""
     written = _written(c, scope.connection_id)
     erased = dict(written)
-    for part in chunks(list(c.execute(_elsewhere(scope.connection_id)).mappings())):
-        people = _people(c, [row["record_id"] for row in part])
+    for part in chunks(fetch(c, _ELSEWHERE, of=scope.connection_id)):
+        people = _people(c, [row.record_id for row in part])
         places.load(c, scope.connection_id, {p.id: p for ps in people.values() for p in ps}.values())
         found, about = [], dict[str, list[Party]]()
         for row in part:
-            key = short_id("t", row["connection"], row["stream"], row["external_id"])
+            key = short_id("t", row.connection, row.stream, row.external_id)
             remote_id, mark_written = written.get(key, ("", None))
             erased.pop(key, None)
-            if row["gone_at"] is not None:
+            if row.gone_at is not None:
                 if remote_id:
                     found.append(_end(key, remote_id))
                 continue
-            belongs = [p for p in people.get(row["record_id"], []) if p.places]
+            belongs = [p for p in people.get(row.record_id, []) if p.places]
             links = [link for p in belongs for link in p.links()]
-            task = msgspec.json.decode(row["entity"], type=Task)
+            task = msgspec.json.decode(row.entity, type=Task)
             if not remote_id and (task.is_done or not links):
                 due.not_due["tasks done already" if task.is_done else "tasks of nobody known there"] += 1
                 continue
@@ -60,26 +59,25 @@ def _end(key: str, remote_id: str) -> Wanted:
     return Wanted(GONE_PHASE, "delete", gone, state_hash(gone))
 
 
-def _elsewhere(connection_id: int) -> Any:
-    return (
-        sa.select(
-            t.item.c.record_id, t.item.c.entity, t.item.c.gone_at, t.record.c.external_id,
-            t.stream.c.name.label("stream"), t.connection.c.name.label("connection"),
-        )
-        .join(t.record, t.record.c.id == t.item.c.record_id)
-        .join(t.stream, t.stream.c.id == t.record.c.stream_id)
-        .join(t.connection, t.connection.c.id == t.stream.c.connection_id)
-        .where(t.item.c.kind == "task", t.connection.c.id != connection_id)
-        .order_by(t.item.c.record_id)
-    )  # fmt: skip
+_ELSEWHERE = (
+    sa.select(
+        t.item.c.record_id, t.item.c.entity, t.item.c.gone_at, t.record.c.external_id,
+        t.stream.c.name.label("stream"), t.connection.c.name.label("connection"),
+    )
+    .join(t.record, t.record.c.id == t.item.c.record_id)
+    .join(t.stream, t.stream.c.id == t.record.c.stream_id)
+    .join(t.connection, t.connection.c.id == t.stream.c.connection_id)
+    .where(t.item.c.kind == "task", t.connection.c.id != sa.bindparam("of"))
+    .order_by(t.item.c.record_id)
+)  # fmt: skip
+_WRITTEN = sa.select(t.remote.c.key, t.remote.c.remote_id, t.remote.c.hash).where(
+    t.remote.c.connection_id == sa.bindparam("of"), t.remote.c.kind == "task", t.remote.c.remote_id != ""
+)
 
 
 def _written(c: Connection, connection_id: int) -> dict[str, tuple[str, bytes | None]]:
-    r = t.remote.c
-    query = sa.select(r.key, r.remote_id, r.hash).where(
-        r.connection_id == connection_id, r.kind == "task", r.remote_id != ""
-    )
-    return {key: (rid, bytes(mark) if mark is not None else None) for key, rid, mark in c.execute(query)}
+    rows = fetch(c, _WRITTEN, of=connection_id)
+    return {key: (rid, bytes(mark) if mark is not None else None) for key, rid, mark in rows}
 
 
 _ABOUT = (
@@ -94,6 +92,6 @@ _ABOUT = (
 def _people(c: Connection, record_ids: list[int]) -> dict[int, list[Party]]:
     found: dict[int, dict[int, Party]] = {}
     known: dict[int, Party] = {}
-    for record_id, party_id, key, kind in c.execute(_ABOUT, {"values": record_ids}):
+    for record_id, party_id, key, kind in fetch(c, _ABOUT, values=record_ids):
         found.setdefault(record_id, {})[party_id] = known.setdefault(party_id, Party(party_id, key, kind))
     return {rid: list(people.values()) for rid, people in found.items()}

@@ -19,7 +19,7 @@ from hub.api import Change, Identifier, Interaction, Link, Organization, Partici
 from hub.outbox import places
 from hub.outbox.places import Party
 from hub.parties import Rules
-from hub.store import chunks, digest, instant, instant_or_none, micros, unpack
+from hub.store import among, digest, fetch, instant, instant_or_none, micros, scalar, unpack
 from hub.store import tables as t
 
 PHASES = {"organization": 0, "person": 1, "consent": 2, "interaction": 3, "task": 4, "fields": 5}
@@ -87,27 +87,33 @@ def timeline(c: Connection, scope: Scope, due: Due) -> Iterator[list[Wanted]]:
     yield _parties(c, scope, parties, orgs)
 
 
-def candidates(c: Connection, scope: Scope, *only: sa.ColumnElement[bool]) -> Iterator[list[dict[str, Any]]]:
-    """Living interactions never written, or changed since, in slices; `only`: further conditions.
+_i, _r = t.interaction.c, t.remote.c
+_TO = _r.connection_id == sa.bindparam("of")
+CANDIDATES = (
+    sa.select(t.interaction, _r.remote_id, _r.hash.label("written_hash"))
+    .outerjoin(t.remote, sa.and_(_TO, _r.kind == "interaction", _r.key == _i.public_id))
+    .where(
+        _i.id > sa.bindparam("after"), _i.gone_at.is_(None), _i.occurred_at >= sa.bindparam("since"),
+        sa.or_(_r.written_at.is_(None), _i.changed_at != _r.written_at),
+    )
+    .order_by(_i.id)
+    .limit(500)
+)  # fmt: skip
+EVER = -(2**63)
+
+
+def candidates(
+    c: Connection, scope: Scope, query: sa.Select[Any] = CANDIDATES, **given: Any
+) -> Iterator[list[dict[str, Any]]]:
+    """Living interactions never written, or changed since, in slices; query: `CANDIDATES`, with further conditions.
 
     "Since" is told by another `changed_at` than the one written, not by a later one: clocks of two workers, and a page
     that took long to commit, must not hide a change.
     """
-    i, r = t.interaction, t.remote
-    mine = sa.and_(r.c.connection_id == scope.connection_id, r.c.kind == "interaction", r.c.key == i.c.public_id)
-    query = sa.select(i, r.c.remote_id, r.c.hash.label("written_hash")).outerjoin(r, mine)
-    query = query.where(
-        *only, i.c.gone_at.is_(None), sa.or_(r.c.written_at.is_(None), i.c.changed_at != r.c.written_at)
-    )
-    if scope.since:
-        query = query.where(i.c.occurred_at >= micros(scope.since))
-    last = 0
-    while True:
-        rows = c.execute(query.where(i.c.id > last).order_by(i.c.id).limit(500)).mappings().all()
-        if not rows:
-            return
-        last = rows[-1]["id"]
-        yield [dict(row) for row in rows]
+    given |= {"of": scope.connection_id, "since": micros(scope.since) if scope.since else EVER, "after": 0}
+    while rows := fetch(c, query, **given):
+        given["after"] = rows[-1].id
+        yield [row._asdict() for row in rows]
 
 
 def _interactions(
@@ -122,7 +128,7 @@ def _interactions(
     ids = [row["id"] for row in rows]
     people = people_of(c, ids, parties)
     at_source = _from_destination(c, scope, ids)
-    _load_parties(c, scope, [p.organization_id for p in parties.values() if p.organization_id], orgs)
+    _load_parties(c, [p.organization_id for p in parties.values() if p.organization_id], orgs)
     places.load(c, scope.connection_id, [*parties.values(), *orgs.values()])
     makes = frozenset() if scope.create == "none" else scope.kinds
     answered = (
@@ -141,7 +147,7 @@ def _interactions(
         if not linked:
             due.not_due["no contact or company to file it under"] += 1
             continue
-        entity = entity_of(row, people.get(iid, []), texts.get(iid, ("", "")))
+        entity = entity_of(row, people.get(iid, []), texts.get(iid, ""))
         change = Change(
             key=row["public_id"], kind="interaction", op="upsert", entity=entity, links=tuple(linked),
             remote_id=row["remote_id"] or "",
@@ -174,60 +180,63 @@ def state_hash(change: Change, about: Iterable[Party] = ()) -> bytes:
     return content + places.mark(f"{p.word}:{place}" for p in about for place in p.places or (p.key,))
 
 
+_PEOPLE = (
+    sa.select(
+        t.participation.c.interaction_id, t.participation.c.role, t.participation.c.name.label("given"),
+        t.participation.c.answer, t.identifier.c.scheme, t.identifier.c.value,
+        t.party.c.id.label("party_id"), t.party.c.public_id, t.party.c.kind, t.party.c.name, t.party.c.organization_id,
+    )
+    .join(t.identifier, t.identifier.c.id == t.participation.c.identifier_id)
+    .join(t.party, t.party.c.id == t.identifier.c.party_id)
+    .join(t.source, t.source.c.record_id == t.participation.c.record_id)
+    .where(among(t.participation.c.interaction_id))
+    .order_by(t.source.c.rank, t.source.c.record_id)  # what the best copy says, of name and answer
+)  # fmt: skip
+
+
 def people_of(c: Connection, ids: Sequence[int], parties: dict[int, Party]) -> dict[int, list[dict[str, Any]]]:
     """Participants of each interaction, every identifier and role once, in a stable order."""
     people: dict[int, dict[tuple[str, str], dict[str, Any]]] = {}
-    joined = (
-        sa.select(
-            t.participation.c.interaction_id, t.participation.c.role, t.participation.c.name.label("given"),
-            t.participation.c.answer, t.identifier.c.scheme, t.identifier.c.value, t.identifier.c.sharing,
-            t.party.c.id.label("party_id"), t.party.c.public_id, t.party.c.kind, t.party.c.name, t.party.c.organization_id,
-        )
-        .join(t.identifier, t.identifier.c.id == t.participation.c.identifier_id)
-        .join(t.party, t.party.c.id == t.identifier.c.party_id)
-        .join(t.source, t.source.c.record_id == t.participation.c.record_id)
-        .order_by(t.source.c.rank, t.source.c.record_id)  # what the best copy says, of name and answer
-    )  # fmt: skip
-    for part in chunks(list(ids)):
-        for r in c.execute(joined.where(t.participation.c.interaction_id.in_(part))).mappings():
-            kept = people.setdefault(r["interaction_id"], {}).setdefault((r["role"], r["value"]), dict(r))
-            if kept["answer"] in {"", "unanswered"} and r["answer"]:
-                kept["answer"] = r["answer"]  # a copy that knows of no answer yet does not take one back
-            if r["party_id"] not in parties:
-                parties[r["party_id"]] = Party(
-                    r["party_id"], r["public_id"], r["kind"], r["name"], r["organization_id"]
-                )
+    for r in fetch(c, _PEOPLE, values=ids):
+        kept = people.setdefault(r.interaction_id, {}).setdefault((r.role, r.value), r._asdict())
+        if kept["answer"] in {"", "unanswered"} and r.answer:
+            kept["answer"] = r.answer  # a copy that knows of no answer yet does not take one back
+        if r.party_id not in parties:
+            parties[r.party_id] = Party(r.party_id, r.public_id, r.kind, r.name, r.organization_id)
     return {iid: [found[k] for k in sorted(found)] for iid, found in people.items()}
+
+
+_TOLD = (
+    sa.select(t.source.c.interaction_id)
+    .join(t.record, t.record.c.id == t.source.c.record_id)
+    .join(t.stream, t.stream.c.id == t.record.c.stream_id)
+    .where(
+        t.stream.c.connection_id == sa.bindparam("of"), t.source.c.is_echo.is_(sa.false()),
+        among(t.source.c.interaction_id),
+    )
+)  # fmt: skip
 
 
 def _from_destination(c: Connection, scope: Scope, ids: Sequence[int]) -> set[int]:
     """Interactions the system of record told us of itself, other than echoes of what we wrote."""
-    joined = (
-        sa.select(t.source.c.interaction_id)
-        .join(t.record, t.record.c.id == t.source.c.record_id)
-        .join(t.stream, t.stream.c.id == t.record.c.stream_id)
-        .where(t.stream.c.connection_id == scope.connection_id, t.source.c.is_echo.is_(sa.false()))
-    )
-    return {
-        iid
-        for part in chunks(list(ids))
-        for iid in c.execute(joined.where(t.source.c.interaction_id.in_(part))).scalars()
-    }
+    return {iid for (iid,) in fetch(c, _TOLD, of=scope.connection_id, values=ids)}
 
 
-def _load_parties(c: Connection, scope: Scope, ids: Sequence[int], into: dict[int, Party]) -> None:
-    for part in chunks(sorted(set(ids) - set(into))):
-        for r in c.execute(sa.select(t.party).where(t.party.c.id.in_(part))).mappings():
-            into[r["id"]] = Party(r["id"], r["public_id"], r["kind"], r["name"], r["organization_id"])
+_p = t.party.c
+_PARTIES = sa.select(_p.id, _p.public_id, _p.kind, _p.name, _p.organization_id).where(among(_p.id))
+
+
+def _load_parties(c: Connection, ids: Iterable[int], into: dict[int, Party]) -> None:
+    if wanted := sorted(set(ids) - set(into)):
+        into.update((row[0], Party(*row)) for row in fetch(c, _PARTIES, values=wanted))
+
+
+_ANSWERED = sa.select(t.link.c.party_id).where(among(t.link.c.party_id), t.link.c.direction == "outbound").distinct()
 
 
 def _answered(c: Connection, party_ids: set[int]) -> set[int]:
     """People somebody of ours has written to."""
-    found: set[int] = set()
-    for part in chunks(sorted(party_ids)):
-        query = sa.select(t.link.c.party_id).where(t.link.c.party_id.in_(part), t.link.c.direction == "outbound")
-        found.update(c.execute(query.distinct()).scalars())
-    return found
+    return {pid for (pid,) in fetch(c, _ANSWERED, values=sorted(party_ids))}
 
 
 def _belongs(
@@ -249,16 +258,14 @@ def _belongs(
     return [found[k] for k in sorted(found)]
 
 
-def texts_of(c: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    found = {}
-    for part in chunks(list(ids)):
-        for r in c.execute(sa.select(t.body).where(t.body.c.interaction_id.in_(part))).mappings():
-            text = unpack(r["codec"], r["text"]).decode("utf-8", "replace")
-            found[r["interaction_id"]] = (text, "")
-    return found
+_TEXTS = sa.select(t.body.c.interaction_id, t.body.c.codec, t.body.c.text).where(among(t.body.c.interaction_id))
 
 
-def entity_of(row: dict[str, Any], people: list[dict[str, Any]], text: tuple[str, str]) -> Interaction:
+def texts_of(c: Connection, ids: Sequence[int]) -> dict[int, str]:
+    return {iid: unpack(codec, text).decode("utf-8", "replace") for iid, codec, text in fetch(c, _TEXTS, values=ids)}
+
+
+def entity_of(row: dict[str, Any], people: list[dict[str, Any]], text: str) -> Interaction:
     participants = tuple(
         Participation(
             identifier=Identifier(p["scheme"], p["value"]), role=p["role"], name=p["given"] or p["name"],
@@ -270,24 +277,25 @@ def entity_of(row: dict[str, Any], people: list[dict[str, Any]], text: tuple[str
     return Interaction(
         external_id=row["public_id"], kind=row["kind"], channel=row["channel"], direction=row["direction"],
         occurred_at=None if first else instant(row["occurred_at"]), ended_at=instant_or_none(row["ended_at"]),
-        all_day=first, all_day_last=last, subject=row["subject"], text=text[0], status=row["status"], participants=participants,
+        all_day=first, all_day_last=last, subject=row["subject"], text=text, status=row["status"], participants=participants,
     )  # fmt: skip
+
+
+_DELETED = (
+    sa.select(_r.key, _r.remote_id)
+    .outerjoin(t.interaction, _i.public_id == _r.key)
+    .where(
+        _TO, _r.kind == "interaction", _r.is_ours.is_(sa.true()), sa.or_(_i.gone_at.is_not(None), _i.id.is_(None)),
+        _r.remote_id != "",
+    )
+    .order_by(_r.key)
+)  # fmt: skip
 
 
 def deletions(c: Connection, scope: Scope) -> list[Wanted]:
     """What we wrote and what has left the timeline since, or was erased."""
-    i, r = t.interaction, t.remote
-    query = (
-        sa.select(r.c.key, r.c.remote_id)
-        .outerjoin(i, i.c.public_id == r.c.key)
-        .where(
-            r.c.connection_id == scope.connection_id, r.c.kind == "interaction", r.c.is_ours.is_(sa.true()),
-            sa.or_(i.c.gone_at.is_not(None), i.c.id.is_(None)), r.c.remote_id != "",
-        )
-        .order_by(r.c.key)
-    )  # fmt: skip
     found = []
-    for key, remote_id in c.execute(query):
+    for key, remote_id in fetch(c, _DELETED, of=scope.connection_id):
         change = Change(key=key, kind="interaction", op="delete", remote_id=remote_id)
         found.append(Wanted(GONE_PHASE, "delete", change, state_hash(change)))
     return found
@@ -310,14 +318,19 @@ def _parties(c: Connection, scope: Scope, parties: dict[int, Party], orgs: dict[
     return found
 
 
+_HELD = (
+    sa.select(t.identifier.c.scheme, t.identifier.c.value, t.identifier.c.home_id)
+    .where(t.identifier.c.party_id == sa.bindparam("party"))
+    .order_by(t.identifier.c.id)
+)
+
+
 def _own(c: Connection, p: Party, *schemes: str) -> tuple[Identifier, ...]:
     """The party's identifiers without those that were joined to it: these are not told to a tool as a fact.
 
     They would come back as that tool's word, and go on holding together what a person parts.
     """
-    i = t.identifier.c
-    query = sa.select(i.scheme, i.value, i.home_id).where(i.party_id == p.id, i.scheme.in_(schemes)).order_by(i.id)
-    rows = c.execute(query).all()
+    rows = [r for r in fetch(c, _HELD, party=p.id) if r.scheme in schemes]
     mine = [r for r in rows if r.scheme == "phone" or r.home_id in {None, p.id}]  # a number is joined by no decision
     is_known = any(r.scheme != "phone" for r in mine)
     return tuple(Identifier(r.scheme, r.value) for r in (mine if is_known else rows))
@@ -333,15 +346,13 @@ def _organization(c: Connection, p: Party) -> Organization:
     return Organization(external_id=p.key, identifiers=domains, name=name)
 
 
+_UNTOUCHED = (
+    sa.select(sa.func.count())
+    .select_from(t.remote.join(t.interaction, _i.public_id == _r.key))
+    .where(_TO, _r.kind == "interaction", _i.gone_at.is_(None), _r.written_at == _i.changed_at)
+)
+
+
 def untouched(c: Connection, scope: Scope) -> int:
     """Interactions written earlier and not changed since: nothing had to be looked at."""
-    i, r = t.interaction, t.remote
-    query = (
-        sa.select(sa.func.count())
-        .select_from(r.join(i, i.c.public_id == r.c.key))
-        .where(
-            r.c.connection_id == scope.connection_id, r.c.kind == "interaction", i.c.gone_at.is_(None),
-            r.c.written_at == i.c.changed_at,
-        )
-    )  # fmt: skip
-    return int(c.execute(query).scalar_one())
+    return int(scalar(c, _UNTOUCHED, of=scope.connection_id))

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Consent
-from hub.store import add, among, instant, micros, put
+from hub.store import add, among, fetch, instant, micros, put
 from hub.store import tables as t
+from hub.store import tell as carry_out
 
 State = Literal["opted_in", "opted_out", "unknown"]
 
@@ -39,7 +40,7 @@ def tell(c: Connection, told: Sequence[tuple[int, Sequence[tuple[int, Consent]]]
     records = [rid for rid, _ in told]
     if not records:
         return
-    c.execute(_PAST, {"values": records})
+    carry_out(c, _PAST, [{"values": records}])
     rows = {
         (rid, iid, e.channel, e.state, micros(e.at)): {
             "record_id": rid, "identifier_id": iid, "channel": e.channel, "state": e.state, "at": micros(e.at),
@@ -51,6 +52,7 @@ def tell(c: Connection, told: Sequence[tuple[int, Sequence[tuple[int, Consent]]]
     put(c, t.consent, list(rows.values()))
 
 
+_FORGET = sa.delete(t.consent).where(among(t.consent.c.record_id))
 _PAST = sa.update(t.consent).where(among(t.consent.c.record_id), t.consent.c.is_current).values(is_current=False)
 
 
@@ -73,7 +75,7 @@ _OF_PARTIES = _folded().where(among(t.identifier.c.party_id))
 
 def standing(c: Connection, party_ids: Sequence[int]) -> dict[tuple[int, str], Standing]:
     """(party, channel) -> where it stands; channels nobody spoke of are left out."""
-    rows = c.execute(_OF_PARTIES, {"values": list(party_ids)})
+    rows = fetch(c, _OF_PARTIES, values=party_ids)
     return {(pid, channel): fold(last_out, last_in) for pid, channel, last_out, last_in in rows}
 
 
@@ -103,7 +105,7 @@ def outlive(c: Connection, record_ids: Sequence[int], party_ids: Sequence[int], 
     what joined them may go with the records, and nobody may be written to again for that.
     """
     put(c, t.consent, [{**r, "record_id": stand_in} for r in _for_each_address(c, party_ids)])
-    c.execute(sa.delete(t.consent).where(among(t.consent.c.record_id)), {"values": list(record_ids)})
+    carry_out(c, _FORGET, [{"values": record_ids}])
 
 
 def stay(c: Connection, party_ids: Sequence[int]) -> None:
@@ -119,10 +121,10 @@ def _for_each_address(c: Connection, party_ids: Sequence[int]) -> list[dict[str,
     refused = [(pid, channel, s.at) for (pid, channel), s in stands.items() if s.state == "opted_out"]
     addresses: dict[int, list[tuple[int, str]]] = {}
     tellers: dict[tuple[int, str, int], int] = {}
-    people = {"values": sorted({pid for pid, _, _ in refused})}
-    for iid, pid, scheme in c.execute(_ADDRESSES, people) if refused else ():
+    people = sorted({pid for pid, _, _ in refused})
+    for iid, pid, scheme in fetch(c, _ADDRESSES, values=people) if people else ():
         addresses.setdefault(pid, []).append((iid, scheme))
-    for pid, channel, at, rid in c.execute(_TELLERS, people) if refused else ():
+    for pid, channel, at, rid in fetch(c, _TELLERS, values=people) if people else ():
         tellers.setdefault((pid, channel, at), rid)
     rows = []
     for pid, channel, at in refused:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.parties.survive import CHOICE, HUB, Base, Rule, Said, as_echo, read_back, survive
-from hub.store import among, instant, micros
+from hub.store import among, fetch, instant, micros
 from hub.store import tables as t
 
 Rules = Mapping[str, Rule]  # by field
@@ -42,18 +42,18 @@ def load(
 
     derived: which of `DERIVED` to count too.
     """
-    rows = c.execute(_SAID, {"values": list(party_ids)}).all()
+    rows = fetch(c, _SAID, values=party_ids)
     records = sorted({r[5] for r in rows})
     agreed = {
         (r.record_id, r.field): Base(r.value, r.theirs, r.before, r.written_at)
-        for r in (c.execute(_AGREED, {"values": records}) if records else ())
+        for r in (fetch(c, _AGREED, values=records) if records else ())
     }
     said: dict[tuple[int, str], list[Said]] = {}
     for party_id, field, value, source, at, record_id in rows:
         one = Said(value, source, at, record_id)
         base = read_back(one, agreed.get((record_id, field)))
         said.setdefault((party_id, field), []).append(as_echo(one, base))
-    for r in c.execute(_CHOSEN, {"values": list(party_ids)}):
+    for r in fetch(c, _CHOSEN, values=party_ids):
         said.setdefault((r.party_id, r.field), []).append(Said(r.value, CHOICE, r.chosen_at))
     for field in derived:
         for party_id, at in _last(c, party_ids, field == LAST_MEETING, now):
@@ -62,15 +62,19 @@ def load(
     return said, agreed
 
 
+_LAST_TOUCH = (
+    sa.select(t.link.c.party_id, sa.func.max(t.link.c.occurred_at))
+    .where(among(t.link.c.party_id), t.link.c.occurred_at <= sa.bindparam("now"))
+    .group_by(t.link.c.party_id)
+)
+_LAST_MET = _LAST_TOUCH.join(t.interaction, t.interaction.c.id == t.link.c.interaction_id).where(
+    t.interaction.c.kind == "meeting"
+)
+
+
 def _last(c: Connection, party_ids: Sequence[int], only_meetings: bool, now: datetime) -> Sequence[Any]:
     """When each party was last met, or last in touch; what lies ahead is not yet."""
-    link, i = t.link.c, t.interaction.c
-    query = sa.select(link.party_id, sa.func.max(link.occurred_at)).where(
-        among(link.party_id), link.occurred_at <= micros(now)
-    )
-    if only_meetings:
-        query = query.join(t.interaction, i.id == link.interaction_id).where(i.kind == "meeting")
-    return c.execute(query.group_by(link.party_id), {"values": list(party_ids)}).all()
+    return fetch(c, _LAST_MET if only_meetings else _LAST_TOUCH, values=party_ids, now=micros(now))
 
 
 def shown(c: Connection, party_id: int, rules: Rules, now: datetime) -> list[dict[str, Any]]:

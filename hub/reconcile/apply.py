@@ -18,7 +18,7 @@ from hub.reconcile import shape
 from hub.reconcile.conversations import assign
 from hub.reconcile.links import insert_new, relink
 from hub.reconcile.shape import Mapped
-from hub.store import add, add_ids, among, change, chunks, micros, pack, put, squeeze
+from hub.store import add, add_ids, among, change, chunks, fetch, keep_replies, micros, pack, put, squeeze, tell
 from hub.store import tables as t
 
 
@@ -170,7 +170,7 @@ def _find(c: Connection, page: Sequence[Mapped]) -> dict[str, _Entry]:
 
 
 def _rows(c: Connection, statement: Any, values: list[Any]) -> Iterable[Any]:
-    return c.execute(statement, {"values": values}) if values else ()
+    return fetch(c, statement, values=values) if values else ()
 
 
 def _entry(m: Mapped, entries: dict[str, _Entry], by_key: dict[str, _Entry]) -> _Entry:
@@ -216,7 +216,18 @@ def _write_entries(c: Connection, unique: list[_Entry], by_key: dict[str, _Entry
         for e in unique
         if conversations.get(_id(e), e.conversation_id) != e.conversation_id
     ])  # fmt: skip
+    moved = [e for e in unique if e.values is not None or conversations.get(_id(e)) != e.conversation_id]
+    keep_replies(c, {conv for e in moved if (conv := conversations.get(_id(e), e.conversation_id)) is not None})
     _write_content(c, [e for e in unique if e.values is not None])
+
+
+_CONTENT = tuple(sa.delete(table).where(among(table.c.interaction_id)) for table in (t.body, t.attachment))
+_UNNAME = sa.delete(t.participation).where(among(t.participation.c.record_id))
+
+
+def _empty(c: Connection, interaction_ids: list[int]) -> None:
+    for statement in _CONTENT if interaction_ids else ():
+        tell(c, statement, [{"values": interaction_ids}])
 
 
 def _write_content(c: Connection, entries: list[_Entry]) -> None:
@@ -235,10 +246,7 @@ def _write_content(c: Connection, entries: list[_Entry]) -> None:
             }
             for a in m.entity.attachments
         ]  # fmt: skip
-    old = [_id(e) for e in entries if not e.is_new]
-    for part in chunks(old):
-        c.execute(sa.delete(t.body).where(t.body.c.interaction_id.in_(part)))
-        c.execute(sa.delete(t.attachment).where(t.attachment.c.interaction_id.in_(part)))
+    _empty(c, [_id(e) for e in entries if not e.is_new])
     put(c, t.body, bodies)
     put(c, t.attachment, files)
 
@@ -274,8 +282,8 @@ def _write_sources(
         if entry.values is None and is_news and outcome.what != "unchanged":
             stale.add(_id(entry))
     put(c, t.source, rows)
-    for part in chunks(again):
-        c.execute(sa.delete(t.participation).where(t.participation.c.record_id.in_(part)))
+    if again:
+        tell(c, _UNNAME, [{"values": again}])
     add(c, t.participation, [
         {"interaction_id": i, "identifier_id": ident, "role": role, "record_id": rid, "name": name, "answer": answer}
         for (i, ident, role, rid), (name, answer) in people.items()
@@ -302,6 +310,22 @@ def _write_links(c: Connection, unique: list[_Entry], now: datetime) -> None:
     relink(c, others, now)
 
 
+_ANSWERED = sa.select(t.participation.c.interaction_id).where(
+    among(t.participation.c.record_id), t.participation.c.answer != ""
+)
+_UNTELL = sa.delete(t.source).where(among(t.source.c.record_id))
+_STILL = _SOURCES.where(t.source.c.is_echo.is_(sa.false()))
+_SHOWN = sa.select(t.interaction.c.id, t.interaction.c.rank).where(among(t.interaction.c.id))
+_IN = sa.select(t.interaction.c.conversation_id).where(
+    among(t.interaction.c.id), t.interaction.c.conversation_id.is_not(None)
+)
+_LOSE = (
+    sa.update(t.interaction)
+    .where(among(t.interaction.c.id))
+    .values(**shape.GONE, gone_at=sa.bindparam("now"), changed_at=sa.bindparam("now"))
+)
+
+
 def remove(c: Connection, record_ids: Sequence[int], now: datetime) -> tuple[list[int], list[int]]:
     """Records whose source is gone leave the timeline.
 
@@ -310,29 +334,23 @@ def remove(c: Connection, record_ids: Sequence[int], now: datetime) -> tuple[lis
     """
     gone, again, touched = [], [], set()
     for part in chunks(list(record_ids)):
-        rows = c.execute(sa.select(t.source).where(t.source.c.record_id.in_(part))).mappings().all()
-        affected = {r["interaction_id"] for r in rows}
-        told = sa.select(t.participation.c.interaction_id).where(
-            t.participation.c.record_id.in_(part), t.participation.c.answer != ""
-        )
-        change(c, t.interaction, [{"id": i, "changed_at": micros(now)} for i in set(c.execute(told).scalars())])
-        c.execute(sa.delete(t.participation).where(t.participation.c.record_id.in_(part)))
-        c.execute(sa.delete(t.source).where(t.source.c.record_id.in_(part)))
+        affected = {iid for _, iid in fetch(c, _BY_RECORD, values=part)}
+        told = {iid for (iid,) in fetch(c, _ANSWERED, values=part)}
+        change(c, t.interaction, [{"id": i, "changed_at": micros(now)} for i in sorted(told)])
+        tell(c, _UNNAME, [{"values": part}])
+        tell(c, _UNTELL, [{"values": part}])
         left: dict[int, list[tuple[bytes, int]]] = {}
-        query = sa.select(t.source).where(t.source.c.interaction_id.in_(affected), t.source.c.is_echo.is_(sa.false()))
-        for r in c.execute(query).mappings():
-            left.setdefault(r["interaction_id"], []).append((bytes(r["rank"]), r["record_id"]))
+        for iid, rid, rank in _rows(c, _STILL, sorted(affected)):
+            left.setdefault(iid, []).append((bytes(rank), rid))
         touched |= affected
         lost = sorted(affected - set(left))
         gone += lost
-        ranks = sa.select(t.interaction.c.id, t.interaction.c.rank).where(t.interaction.c.id.in_(list(left)))
-        shown = {iid: rank for iid, rank in c.execute(ranks)}
+        shown = dict(_rows(c, _SHOWN, sorted(left)))
         again += [min(srcs)[1] for iid, srcs in left.items() if bytes(shown[iid]) not in {r for r, _ in srcs}]
         if lost:
-            values = shape.GONE | {"gone_at": micros(now), "changed_at": micros(now)}
-            c.execute(sa.update(t.interaction).where(t.interaction.c.id.in_(lost)).values(**values))
-            for table in (t.body, t.attachment):
-                c.execute(sa.delete(table).where(table.c.interaction_id.in_(lost)))
+            tell(c, _LOSE, [{"values": lost, "now": micros(now)}])
+            _empty(c, lost)
+            keep_replies(c, {conv for (conv,) in fetch(c, _IN, values=lost)})
     relink(c, touched, now)
     return gone, again
 

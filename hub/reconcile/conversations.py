@@ -8,10 +8,17 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.store import add, add_ids, among
+from hub.store import add, add_ids, among, fetch, keep_replies, tell
 from hub.store.tables import conversation, interaction, thread_ref
 
 _KNOWN = sa.select(thread_ref.c.ref, thread_ref.c.conversation_id).where(among(thread_ref.c.ref))
+
+
+_JOIN = (
+    sa.update(interaction).where(among(interaction.c.conversation_id)).values(conversation_id=sa.bindparam("into")),
+    sa.update(thread_ref).where(among(thread_ref.c.conversation_id)).values(conversation_id=sa.bindparam("into")),
+    sa.delete(conversation).where(among(conversation.c.id)),
+)
 
 
 def assign(c: Connection, refs: Mapping[int, Sequence[str]], current: Mapping[int, int], now: int) -> dict[int, int]:
@@ -20,7 +27,7 @@ def assign(c: Connection, refs: Mapping[int, Sequence[str]], current: Mapping[in
     refs: each interaction's references. current: conversations of interactions already stored.
     """
     wanted = sorted({ref[:512] for own in refs.values() for ref in own})
-    known: dict[str, int] = {ref: conv for ref, conv in c.execute(_KNOWN, {"values": wanted})}
+    known: dict[str, int] = dict(fetch(c, _KNOWN, values=wanted)) if wanted else {}
     parent: dict[object, object] = {}
 
     def find(node: object) -> object:
@@ -58,7 +65,6 @@ def assign(c: Connection, refs: Mapping[int, Sequence[str]], current: Mapping[in
 
 
 def _absorb(c: Connection, winner: int, losers: list[int]) -> None:
-    for table in (interaction, thread_ref):
-        moved = sa.update(table).where(table.c.conversation_id.in_(losers))
-        c.execute(moved.values(conversation_id=winner))
-    c.execute(sa.delete(conversation).where(conversation.c.id.in_(losers)))
+    for statement in _JOIN:
+        tell(c, statement, [{"values": losers, "into": winner}])
+    keep_replies(c, [winner, *losers])

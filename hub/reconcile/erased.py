@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.reconcile.conversations import assign
-from hub.store import among, change, chunks, micros
+from hub.store import among, change, chunks, keep_replies, micros
 from hub.store import tables as t
 
 i = t.interaction.c
@@ -66,6 +66,7 @@ def unthread(c: Connection, conversation_ids: Collection[int]) -> list[int]:
         c.execute(sa.update(t.interaction).where(i.conversation_id.in_(part)).values(conversation_id=None))
         c.execute(sa.delete(t.thread_ref).where(t.thread_ref.c.conversation_id.in_(part)))
         c.execute(sa.delete(t.conversation).where(t.conversation.c.id.in_(part)))
+        keep_replies(c, part)
         members += found
     return members
 
@@ -76,6 +77,7 @@ def thread_rest(c: Connection, interaction_ids: Collection[int], now: datetime) 
         alone = c.execute(sa.select(i.id, i.public_id).where(i.id.in_(part), i.conversation_id.is_(None))).all()
         found = assign(c, {iid: [f"interaction:{public}"] for iid, public in alone}, {}, micros(now))
         change(c, t.interaction, [{"id": iid, "conversation_id": conv} for iid, conv in found.items()])
+        keep_replies(c, set(found.values()))
 
 
 def drop_threads(c: Connection, size: int) -> int:

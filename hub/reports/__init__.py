@@ -4,14 +4,20 @@ In: a connection that only reads. Out: plain dicts and lists, ready for JSON; in
 """
 
 from hub.reports.brief import brief
+from hub.reports.catalogue import REPORTS, Answer, ask, document, listing
+from hub.reports.definition import BadParameter
 from hub.reports.explain import explain
 from hub.reports.health import health
 from hub.reports.people import find
 from hub.reports.quarantine import quarantine
+from hub.reports.seen import Seen, everything
+from hub.reports.shown import page
+from hub.reports.spreadsheet import csv_file
 from hub.reports.summary import person as person_facts
 from hub.reports.summary import state_hash, summary, top
 from hub.reports.timeline import timeline
 
 __all__ = [
-    "brief", "explain", "find", "health", "person_facts", "quarantine", "state_hash", "summary", "timeline", "top",
+    "REPORTS", "Answer", "BadParameter", "Seen", "ask", "brief", "csv_file", "document", "everything", "explain", "find", "health", "listing",
+    "page", "person_facts", "quarantine", "state_hash", "summary", "timeline", "top",
 ]  # fmt: skip

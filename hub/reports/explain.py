@@ -7,24 +7,29 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.reports.seen import Seen, everything
 from hub.reports.timeline import entries, sources, text_of
 from hub.store import instant, instant_or_none
 from hub.store import tables as t
 
 
-def explain(c: Connection, public_id: str) -> dict[str, Any]:
+def explain(c: Connection, public_id: str, seen: Seen = everything) -> dict[str, Any]:
     """Everything the hub knows of one interaction. Raises KeyError when there is none."""
-    row = c.execute(sa.select(t.interaction).where(t.interaction.c.public_id == public_id)).mappings().first()
+    row = (
+        c.execute(sa.select(t.interaction).where(t.interaction.c.public_id == public_id, seen(t.interaction)))
+        .mappings()
+        .first()
+    )
     if row is None:
         raise KeyError(public_id)
     iid = row["id"]
     text, full = text_of(c, iid)
-    found = entries(c, [iid])[0]
+    found = entries(c, [iid], seen)[0]
     return {
         **found, "text": text, "has_more": full != text, "is_gone": row["gone_at"] is not None,
-        "sources": [s for _, s in sources(c, [iid])],
+        "sources": [s for _, s in sources(c, [iid], seen)],
         "fused_by": list(c.execute(sa.select(t.dedup_key.c.key).where(t.dedup_key.c.interaction_id == iid)).scalars()),
-        "conversation": _conversation(c, row["conversation_id"]), "identity": _identity(c, iid),
+        "conversation": _conversation(c, row["conversation_id"], seen), "identity": _identity(c, iid, seen),
         "attachments": [dict(r) for r in c.execute(_files(iid)).mappings()], "pushes": _pushes(c, public_id),
     }  # fmt: skip
 
@@ -34,10 +39,10 @@ def _files(iid: int) -> Any:
     return sa.select(a.filename, a.media_type, a.size, a.external_id).where(a.interaction_id == iid)
 
 
-def _conversation(c: Connection, conversation_id: int | None) -> dict[str, Any] | None:
+def _conversation(c: Connection, conversation_id: int | None, seen: Seen) -> dict[str, Any] | None:
     if conversation_id is None:
         return None
-    mine = t.interaction.c.conversation_id == conversation_id
+    mine = sa.and_(t.interaction.c.conversation_id == conversation_id, seen(t.interaction))
     n, first, last = c.execute(
         sa.select(
             sa.func.count(), sa.func.min(t.interaction.c.occurred_at), sa.func.max(t.interaction.c.occurred_at)
@@ -55,7 +60,7 @@ def _conversation(c: Connection, conversation_id: int | None) -> dict[str, Any] 
     }  # fmt: skip
 
 
-def _identity(c: Connection, iid: int) -> list[dict[str, Any]]:
+def _identity(c: Connection, iid: int, seen: Seen) -> list[dict[str, Any]]:
     """Each identifier that takes part: how it is shared, whose it is, and the decisions that made it so."""
     query = (
         sa.select(
@@ -64,7 +69,7 @@ def _identity(c: Connection, iid: int) -> list[dict[str, Any]]:
         )
         .join(t.participation, t.participation.c.identifier_id == t.identifier.c.id)
         .join(t.party, t.party.c.id == t.identifier.c.party_id)
-        .where(t.participation.c.interaction_id == iid)
+        .where(t.participation.c.interaction_id == iid, seen(t.participation))
         .distinct()
         .order_by(t.identifier.c.value)
     )  # fmt: skip

@@ -6,11 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.reports.seen import Seen, everything, of_identifiers
 from hub.store import chunks, instant_or_none
 from hub.store import tables as t
 
 
-def find(c: Connection, text: str, limit: int = 10) -> list[dict[str, Any]]:
+def find(c: Connection, text: str, limit: int = 10, seen: Seen = everything) -> list[dict[str, Any]]:
     """Parties whose public id, address or name matches `text`: exact ones first, then by name and address part."""
     wanted = text.strip().lower()
     if not wanted:
@@ -22,25 +23,25 @@ def find(c: Connection, text: str, limit: int = 10) -> list[dict[str, Any]]:
         sa.exists().where(t.observation.c.party_id == t.party.c.id),
     )
     exact = sa.select(t.party.c.id).where(
-        sa.or_(t.party.c.public_id == wanted, sa.func.lower(t.party.c.name) == wanted), stands
+        sa.or_(t.party.c.public_id == wanted, sa.func.lower(t.party.c.name) == wanted), stands, seen(t.party)
     )
-    by_identifier = sa.select(t.identifier.c.party_id).where(t.identifier.c.value == wanted)
+    shown = of_identifiers(seen)
+    by_identifier = sa.select(t.identifier.c.party_id).where(t.identifier.c.value == wanted, shown)
     name = sa.func.lower(t.party.c.name)
-    loose = sa.select(t.party.c.id).where(name.contains(wanted, autoescape=True), stands).limit(200)
-    loose_id = (
-        sa.select(t.identifier.c.party_id).where(t.identifier.c.value.contains(wanted, autoescape=True)).limit(200)
-    )
+    loose = sa.select(t.party.c.id).where(name.contains(wanted, autoescape=True), stands, seen(t.party)).limit(200)
+    part = t.identifier.c.value.contains(wanted, autoescape=True)
+    loose_id = sa.select(t.identifier.c.party_id).where(part, shown).limit(200)
     for query in (by_identifier, exact):
         ids += [i for i in c.execute(query).scalars() if i not in ids]
     if not ids:
         for query in (loose, loose_id):
             ids += [i for i in c.execute(query).scalars() if i not in ids]
-    found = list(describe(c, ids).values())
+    found = list(describe(c, ids, seen).values())
     found.sort(key=lambda p: (p["kind"] == "organization", -(p["interactions"])))
     return found[:limit]
 
 
-def describe(c: Connection, party_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+def describe(c: Connection, party_ids: Iterable[int], seen: Seen = everything) -> dict[int, dict[str, Any]]:
     """Party id -> public_id, kind, name, addresses, organization, owner, interactions, last_at."""
     ids = list(dict.fromkeys(party_ids))
     found: dict[int, dict[str, Any]] = {}
@@ -56,11 +57,13 @@ def describe(c: Connection, party_ids: Iterable[int]) -> dict[int, dict[str, Any
                 "owner_identifier_id": r["owner_identifier_id"], "interactions": 0, "last_at": None,
             }  # fmt: skip
         idents = sa.select(t.identifier.c.party_id, t.identifier.c.scheme, t.identifier.c.value).where(
-            t.identifier.c.party_id.in_(part), t.identifier.c.scheme.in_(("email", "phone", "domain"))
+            t.identifier.c.party_id.in_(part),
+            t.identifier.c.scheme.in_(("email", "phone", "domain")),
+            of_identifiers(seen),
         )
         for party_id, _, value in c.execute(idents.order_by(t.identifier.c.id)):
             found[party_id]["addresses"].append(value)
-        counted = sa.select(t.link.c.party_id, sa.func.count(), sa.func.max(t.link.c.occurred_at))
+        counted = sa.select(t.link.c.party_id, sa.func.count(), sa.func.max(t.link.c.occurred_at)).where(seen(t.link))
         for party_id, n, last in c.execute(counted.where(t.link.c.party_id.in_(part)).group_by(t.link.c.party_id)):
             found[party_id]["interactions"], found[party_id]["last_at"] = n, instant_or_none(last)
     for p in found.values():
@@ -79,11 +82,11 @@ def _domain_of(c: Connection, public_id: str) -> str:
     )
 
 
-def party_id(c: Connection, public_id: str) -> int | None:
-    return c.execute(sa.select(t.party.c.id).where(t.party.c.public_id == public_id)).scalar()
+def party_id(c: Connection, public_id: str, seen: Seen = everything) -> int | None:
+    return c.execute(sa.select(t.party.c.id).where(t.party.c.public_id == public_id, seen(t.party))).scalar()
 
 
-def person_of(c: Connection, identifier_id: int | None) -> dict[str, Any] | None:
+def person_of(c: Connection, identifier_id: int | None, seen: Seen = everything) -> dict[str, Any] | None:
     """The party behind an identifier, with the identifier's own value as address when it is one."""
     if identifier_id is None:
         return None
@@ -91,7 +94,7 @@ def person_of(c: Connection, identifier_id: int | None) -> dict[str, Any] | None
     row = c.execute(query.where(t.identifier.c.id == identifier_id)).first()
     if row is None:
         return None
-    who = describe(c, [row[0]])[row[0]]
+    who = describe(c, [row[0]], seen)[row[0]]
     emails = [a for a in who["addresses"] if "@" in a]
     name = who["name"] or row[2]
     return {"name": name, "address": emails[0] if emails else "", "public_id": who["public_id"]}

@@ -5,11 +5,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.reports.seen import Seen, everything
 from hub.store import instant
 from hub.store import tables as t
 
 
-def quarantine(c: Connection, limit: int = 50) -> list[dict[str, Any]]:
+def quarantine(c: Connection, limit: int = 50, seen: Seen = everything) -> list[dict[str, Any]]:
     """Records that could not be taken in, newest first, with the reason; their raw form is kept."""
     query = (
         sa.select(
@@ -20,6 +21,7 @@ def quarantine(c: Connection, limit: int = 50) -> list[dict[str, Any]]:
         .join(t.stream, t.stream.c.id == t.record.c.stream_id)
         .join(t.connection, t.connection.c.id == t.stream.c.connection_id)
         .outerjoin(t.raw, t.raw.c.record_id == t.quarantine.c.record_id)
+        .where(seen(t.record))
         .order_by(t.quarantine.c.failed_at.desc(), t.quarantine.c.record_id)
         .limit(limit)
     )  # fmt: skip

@@ -71,6 +71,13 @@ def _database(value: str) -> str:
     return value
 
 
+def _issuer(value: str) -> str:
+    if not re.fullmatch(r"https://[^\s/@?#]+(/[^\s?#]*)?|http://(localhost|127\.0\.0\.1)(:\d+)?(/[^\s?#]*)?", value):
+        must = "must be the provider's address that starts with https://, as its discovery document gives it"
+        raise Refused(must, fix='write issuer = "https://id.example.com"')
+    return value
+
+
 def _connection_name(value: str) -> str:
     return _plain_name(value, "has a name that is", "rename the section to [connections.{}]", "name")
 
@@ -94,6 +101,7 @@ Domain = Annotated[str, AfterValidator(_domain)]
 Address = Annotated[str, AfterValidator(_address)]
 Every = Annotated[timedelta, BeforeValidator(parse_span), PlainSerializer(span_text)]
 CronLine = Annotated[Cron, BeforeValidator(parse_cron), PlainSerializer(str)]
+Issuer = Annotated[str, AfterValidator(_issuer)]
 Since = Annotated[
     date | timedelta,
     BeforeValidator(parse_since),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 from pydantic import model_validator as check
 from pydantic.functional_validators import AfterValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -23,6 +23,7 @@ from hub.settings.fields import (
     Domain,
     Every,
     FieldName,
+    Issuer,
     LogLevel,
     PushKind,
     Region,
@@ -227,11 +228,64 @@ class Inbox(Section):
     public_url: str = ""
 
 
+class Web(Section):
+    """[web]: where `ihub serve` answers programs: REST under /api/v1, MCP at /mcp, /healthz, /readyz; port 0 is off. Needs the extra `web`.
+
+    host: what to listen on. public_url: how people reach it, through whatever stands in front and speaks TLS.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535)
+    public_url: str = ""
+
+
+Role = Literal["viewer", "agent", "operator", "admin", "auditor"]
+
+
+class SignInProvider(Section):
+    """[sign_in.providers.<name>]: an OpenID Connect provider that people may sign in through; docs/access.md.
+
+    title: what the button says. issuer: as the provider's discovery document gives it. groups: the claim that lists
+    somebody's groups; roles: group -> roles, with the provider having the last word; default_roles: of those whom no group
+    gives one. creates: an account for whoever has none. link_by_email: the account of the same address is theirs.
+    trusts_email: the provider does not say `email_verified`, and knows its own people alone.
+    """
+
+    title: str = ""
+    issuer: Issuer
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr = SecretStr("")
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    groups: str = "groups"
+    roles: dict[str, tuple[Role, ...]] = Field(default_factory=dict)
+    default_roles: tuple[Role, ...] = ()
+    creates: bool = True
+    link_by_email: bool = False
+    trusts_email: bool = False
+
+
+class SignIn(Section):
+    """[sign_in]: how people sign in besides with a password."""
+
+    providers: dict[ConnectionName, SignInProvider] = Field(default_factory=dict)
+
+
+class Hooks(Section):
+    """[hooks]: webhooks out (`ihub hook`). keep_days: how long events and their log stay, and may be told again.
+
+    allow_loopback: for development; endpoints may be on this machine, and without TLS.
+    """
+
+    keep_days: int = Field(default=30, ge=5, le=365)
+    allow_loopback: bool = False
+
+
 class Connection(Timed):
     """[connections.<name>]: one account of one connector. `settings` is checked by the connector's own model.
 
     since: how far back the first sync reads. streams: only these; empty for all. every, cron: own schedule.
     merge_duplicates: whether the tool may be told to merge its own duplicates, each time by a plan a person approves.
+    private: what only this connection shows is seen by its owner alone, who signs in with that address.
     """
 
     connector: str = Field(min_length=1, description="`ihub connectors` lists the names")
@@ -239,10 +293,25 @@ class Connection(Timed):
     since: Since | None = None
     streams: tuple[str, ...] = ()
     merge_duplicates: bool = False
+    private: bool = False
+    owner: Address | None = None
     settings: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     _name: str = PrivateAttr("")
     _source: Source = PrivateAttr(default_factory=Source)
+
+    @check(mode="after")
+    def _private_to_somebody(self) -> Self:
+        if self.private and not self.owner:
+            fix = 'write owner = "ana@acme.example" beside it, the address they sign in with'
+            raise Refused("says whose it is nowhere", fix=fix, at=("private",))
+        if self.owner and not self.private:
+            raise Refused(
+                "names somebody, and the connection is everybody's",
+                fix="add private = true, or leave it out",
+                at=("owner",),
+            )
+        return self
 
     @property
     def name(self) -> str:
@@ -284,6 +353,9 @@ class Settings(BaseSettings):
     meetings: Meetings = Meetings()
     schedule: Scheduling = Scheduling()
     inbox: Inbox = Inbox()
+    web: Web = Web()
+    hooks: Hooks = Hooks()
+    sign_in: SignIn = SignIn()
     connections: dict[ConnectionName, Connection] = Field(default_factory=dict)
 
     _source: Source = PrivateAttr(default_factory=Source)

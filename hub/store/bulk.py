@@ -9,7 +9,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Dialect
 
 from hub.store import tables as t
-from hub.store.ready import Ready, fetch, ready, run
+from hub.store.ready import Ready, alike, fetch, ready, run
 
 Rows = Sequence[dict[str, Any]]
 
@@ -22,13 +22,13 @@ def insert(c: Connection, table: sa.Table) -> Any:
 def put(c: Connection, table: sa.Table, rows: Rows, keep: tuple[str, ...] = ()) -> None:
     """Insert or replace rows by primary key; columns in `keep` stay as they are where the row exists."""
     if rows:
-        run(c, _put(c.dialect, table, tuple(rows[0]), keep), rows)
+        run(c, _put(alike(c), table, tuple(rows[0]), keep), rows)
 
 
 def add(c: Connection, table: sa.Table, rows: Rows) -> None:
     """Insert rows that may already be there; those stay as they are."""
     if rows:
-        run(c, _add(c.dialect, table, tuple(rows[0])), rows)
+        run(c, _add(alike(c), table, tuple(rows[0])), rows)
 
 
 def add_ids(c: Connection, table: sa.Table, rows: Rows) -> list[int]:
@@ -40,7 +40,7 @@ def add_ids(c: Connection, table: sa.Table, rows: Rows) -> list[int]:
         first = fetch(c, _last_id(table))[0][0] + 1
         ids = list(range(first, first + len(rows)))
         named = [{"id": i, **row} for i, row in zip(ids, rows, strict=True)]
-        run(c, _insert(c.dialect, table, tuple(named[0])), named)
+        run(c, _insert(alike(c), table, tuple(named[0])), named)
         return ids
     statement = sa.insert(table).returning(table.c.id, sort_by_parameter_order=True)
     return [row[0] for row in c.execute(statement, rows)]
@@ -49,13 +49,13 @@ def add_ids(c: Connection, table: sa.Table, rows: Rows) -> list[int]:
 def change(c: Connection, table: sa.Table, rows: Rows) -> None:
     """Update rows by `id`: every row names it and the same columns."""
     if rows:
-        run(c, _change(c.dialect, table, tuple(rows[0])), [{**row, "_id": row["id"]} for row in rows])
+        run(c, _change(alike(c), table, tuple(rows[0])), [{**row, "_id": row["id"]} for row in rows])
 
 
 def bump(c: Connection, table: sa.Table, rows: Rows) -> None:
     """Insert rows, or add their "count" to what stands under the other columns."""
     if rows:
-        run(c, _bump(c.dialect, table, tuple(rows[0])), rows)
+        run(c, _bump(alike(c), table, tuple(rows[0])), rows)
 
 
 def bump_volume(c: Connection, deltas: dict[tuple[int, int, str, str], int]) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from hub.api import ConfigError
 
 log = logging.getLogger("hub.store")
-SCHEMA_HEAD = "0006"
+SCHEMA_HEAD = "0009"
 
 
 class Store:

@@ -8,9 +8,10 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.store.bulk import insert
+from hub.store.bulk import add
 from hub.store.codec import micros
 from hub.store.database import Store
+from hub.store.ready import fetch, tell
 from hub.store.tables import lease
 
 
@@ -37,32 +38,34 @@ def _is_dead(holder: str) -> bool:
     return False
 
 
-_HELD = sa.select(lease).where(lease.c.name == sa.bindparam("wanted")).with_for_update()
+_named = lease.c.name == sa.bindparam("wanted")
+_HELD = sa.select(lease.c.holder, lease.c.fence, lease.c.expires_at).where(_named).with_for_update()
+_TAKE = (
+    sa.update(lease)
+    .where(_named)
+    .values(holder=sa.bindparam("by"), fence=sa.bindparam("under"), expires_at=sa.bindparam("until"))
+)
 
 
 def acquire(store: Store, name: str, holder: str, now: datetime, ttl: timedelta) -> int | None:
     """The fence number when the lease was free, expired, or ours already; None when somebody holds it."""
     with store.write() as c:
-        row = c.execute(_HELD, {"wanted": name}).mappings().first()
-        is_held = row and row["holder"] != holder and row["expires_at"] > micros(now)
-        if row and is_held and not _is_dead(row["holder"]):
+        add(c, lease, [{"name": name, "holder": "", "fence": 0, "expires_at": 0}])  # so that there is a row to lock
+        [row] = fetch(c, _HELD, wanted=name)
+        if row.holder != holder and row.expires_at > micros(now) and not _is_dead(row.holder):
             return None
-        fence = (row["fence"] if row else 0) + 1
-        statement = insert(c, lease).values(name=name, holder=holder, fence=fence, expires_at=micros(now + ttl))
-        statement = statement.on_conflict_do_update(
-            index_elements=["name"],
-            set_={"holder": holder, "fence": fence, "expires_at": micros(now + ttl)},
-            where=lease.c.fence == fence - 1,
-        )
-        # What came back, not how many rows: psycopg's count of an INSERT is not kept.
-        return c.execute(statement.returning(lease.c.fence)).scalar()
+        fence = int(row.fence) + 1
+        tell(c, _TAKE, [{"wanted": name, "by": holder, "under": fence, "until": micros(now + ttl)}])
+        return fence
 
 
 _RENEW = (
     sa.update(lease)
-    .where(lease.c.name == sa.bindparam("held"), lease.c.fence == sa.bindparam("under"), lease.c.expires_at > 0)
+    .where(_named, lease.c.fence == sa.bindparam("under"), lease.c.expires_at > 0)
     .values(expires_at=sa.bindparam("until"))
+    .returning(lease.c.fence)
 )
+_RELEASE = sa.update(lease).where(_named, lease.c.fence == sa.bindparam("under")).values(expires_at=0)
 
 
 def renew(c: Connection, name: str, fence: int, now: datetime, ttl: timedelta) -> None:
@@ -70,10 +73,10 @@ def renew(c: Connection, name: str, fence: int, now: datetime, ttl: timedelta) -
 
     Raises LeaseLost when the fence has moved on, or the lease was released: a late heartbeat must not bring it back.
     """
-    if c.execute(_RENEW, {"held": name, "under": fence, "until": micros(now + ttl)}).rowcount != 1:
+    if not fetch(c, _RENEW, wanted=name, under=fence, until=micros(now + ttl)):
         raise LeaseLost(f"lease {name!r} was taken over")
 
 
 def release(store: Store, name: str, fence: int) -> None:
     with store.write() as c:
-        c.execute(sa.update(lease).where(lease.c.name == name, lease.c.fence == fence).values(expires_at=0))
+        tell(c, _RELEASE, [{"wanted": name, "under": fence}])

@@ -7,6 +7,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import Engine
 
+from hub.store.marks import kept
+
 LOCK = 0x687562  # any number, the same in every process: "hub"
 
 
@@ -18,4 +20,5 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         if engine.dialect.name == "postgresql":
             c.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
         config.attributes["connection"] = c
-        command.upgrade(config, revision)
+        with kept(c):
+            command.upgrade(config, revision)

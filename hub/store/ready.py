@@ -127,15 +127,28 @@ class _Question(NamedTuple):
 
 
 def fetch(c: Connection, statement: Any, **given: Any) -> list[Any]:
-    """The rows that a statement made once (`among` for lists) gives, as named tuples; those that change things give none."""
-    question = _question(c.dialect, statement)
+    """The rows that a statement made once (`among` for lists) gives, as named tuples; what it returns, if it changes things."""
+    question = _question(alike(c), statement)
     return [*map(question.row, _execute(c, question.sql, _parameters(question, given)))]
+
+
+def plain(c: Connection, statement: Any, **given: Any) -> list[Any]:
+    """As `fetch`, but plain tuples: where there are many thousands, a name for each value costs as much as the value."""
+    question = _question(alike(c), statement)
+    found: list[Any] = _execute(c, question.sql, _parameters(question, given))
+    return found
+
+
+def scalar(c: Connection, statement: Any, **given: Any) -> Any:
+    """The first value of the first row, None without one."""
+    rows = fetch(c, statement, **given)
+    return rows[0][0] if rows else None
 
 
 def tell(c: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
     """An update or a delete made once, for each row of parameters."""
     if rows:
-        question = _question(c.dialect, statement)
+        question = _question(alike(c), statement)
         _execute(c, question.sql, [_parameters(question, row) for row in rows], is_many=True)
 
 
@@ -146,21 +159,25 @@ def _parameters(question: _Question, given: dict[str, Any]) -> Any:
     return told if question.order is None else [told[name] for name in question.order]
 
 
-@lru_cache(maxsize=512)
+def alike(c: Connection) -> Dialect:
+    """Stands for the databases of this kind and version: what is compiled for one of them serves them all."""
+    return _KINDS.setdefault((c.dialect.name, c.dialect.server_version_info), c.dialect)
+
+
+_KINDS: dict[Any, Dialect] = {}
+
+
+@lru_cache(maxsize=2048)
 def _question(dialect: Dialect, statement: Any) -> _Question:
     compiled = statement.compile(dialect=dialect)
     asked = {name for name, bind in compiled.binds.items() if bind.required}
-    if compiled.post_compile_params:  # lists that the statement itself gives are written out
-        compiled = statement.params(dict.fromkeys(asked)).compile(
-            dialect=dialect, compile_kwargs={"render_postcompile": True}
-        )
+    written = compiled.construct_expanded_state(dict.fromkeys(asked))  # its own lists are written out
     lists = tuple(name for name, bind in compiled.binds.items() if isinstance(bind.type, _Many | _Pairs))
     pairs = any(isinstance(bind.type, _Pairs) for bind in compiled.binds.values())
-    order = tuple(compiled.positiontup) if compiled.positional else None
-    fixed = {name: value for name, value in compiled.params.items() if name not in asked}
-    names = statement.selected_columns.keys() if isinstance(statement, sa.SelectBase) else ()
-    row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]
-    return _Question(str(compiled), order, fixed, lists, pairs, row._make)
+    order = tuple(written.positiontup) if compiled.positional else None
+    fixed = {name: value for name, value in written.parameters.items() if name not in asked}
+    row: Any = namedtuple("Row", statement.exported_columns.keys(), rename=True)  # type: ignore[misc]
+    return _Question(written.statement, order, fixed, lists, pairs, row._make)
 
 
 def _json(values: Any) -> str:
@@ -177,11 +194,11 @@ def _execute(c: Connection, sql: str, parameters: Any, is_many: bool = False) ->
     driver: Any = c.dialect.dbapi
     cursor = c.connection.cursor()
     try:
-        if is_many:
+        if is_many and len(parameters) > 1:
             cursor.executemany(sql, parameters)
             return []
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        cursor.execute(sql, parameters[0] if is_many else parameters)
+        return cursor.fetchall() if cursor.description else []
     except driver.Error as exc:
         lost = c.dialect.is_disconnect(exc, c.connection, cursor)
         if lost:

@@ -1,4 +1,4 @@
-"""All tables of the hub, as SQLAlchemy Core metadata. Alembic revisions in `migrations/` build exactly this.
+"""The tables of the hub, as SQLAlchemy Core metadata; `tables_access` has those of sign-in. Alembic revisions build exactly this.
 
 Integer keys inside; `public_id` where an id is shown outside. Instants are integers: microseconds since 1970 UTC
 (one comparable type on both databases, half the size of text). Names: docs/architecture.md.
@@ -52,6 +52,8 @@ connection = Table(
     Column("checked_at", Micros),
     Column("next_at", Micros),
     Column("last_run_at", Micros),
+    Column("is_private", Boolean, nullable=False, server_default="0"),  # its owner's alone: hub.access.seeing
+    Column("owner", String(254), nullable=False, server_default=""),  # an account's e-mail address
 )  # fmt: skip
 
 stream = Table(
@@ -159,7 +161,7 @@ census = Table(
 
 issue = Table(
     "issue", metadata, _id(),
-    Column("connection_id", Id, ForeignKey("connection.id"), nullable=False),
+    Column("connection_id", Id, ForeignKey("connection.id")),  # None: of what `about` names
     Column("stream_id", Id, ForeignKey("stream.id")),
     Column("cause", String(64), nullable=False),
     Column("detail", Text, nullable=False),
@@ -167,6 +169,7 @@ issue = Table(
     Column("last_seen_at", Micros, nullable=False),
     Column("times", Integer, nullable=False, server_default="1"),
     Column("closed_at", Micros),
+    Column("about", String(64), nullable=False, server_default=""),
     Index("ix_issue_open", "connection_id", "cause", "closed_at"),
 )  # fmt: skip
 
@@ -424,12 +427,12 @@ consent = Table(  # every permission and refusal ever told, none ever dropped; h
 
 volume = Table(  # rollup: interactions per party, week and channel, kept in the transaction that moves a link
     "volume", metadata,
-    Column("party_id", Id, primary_key=True, autoincrement=False),
     Column("week", Integer, primary_key=True, autoincrement=False),  # days since 1970-01-01 of that week's Monday
+    Column("party_id", Id, primary_key=True, autoincrement=False),
     Column("channel", String(16), primary_key=True),
     Column("direction", String(8), primary_key=True),
     Column("count", Integer, nullable=False),
-    Index("ix_volume_week", "week"),
+    Index("ix_volume_party", "party_id"),
     sqlite_with_rowid=False,
 )  # fmt: skip
 

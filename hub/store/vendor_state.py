@@ -15,6 +15,7 @@ from hub.store import leases
 from hub.store.bulk import add, insert, put
 from hub.store.codec import instant_or_none, micros
 from hub.store.database import Store
+from hub.store.ready import fetch, scalar, tell
 from hub.store.tables import budget, secret
 
 _MINE = sa.and_(budget.c.account == sa.bindparam("a"), budget.c.name == sa.bindparam("n"))
@@ -22,7 +23,7 @@ _BLOCKED = sa.select(budget.c.blocked_until).where(_MINE)
 _ANEW = sa.update(budget).where(_MINE, budget.c.window_start < sa.bindparam("start"))
 _ANEW = _ANEW.values(window_start=sa.bindparam("start"), used=0)
 _SPEND = sa.update(budget).where(_MINE, budget.c.used + sa.bindparam("units") <= sa.bindparam("most"))
-_SPEND = _SPEND.values(used=budget.c.used + sa.bindparam("units"))
+_SPEND = _SPEND.values(used=budget.c.used + sa.bindparam("units")).returning(budget.c.used)
 
 
 class StoreLedger:
@@ -35,8 +36,8 @@ class StoreLedger:
         start = micros(window_start)
         with self._store.write() as c:
             add(c, budget, [{"account": account, "name": name, "window_start": start, "used": 0}])
-            c.execute(_ANEW, {"a": account, "n": name, "start": start})
-            return c.execute(_SPEND, {"a": account, "n": name, "units": units, "most": limit}).rowcount == 1
+            tell(c, _ANEW, [{"a": account, "n": name, "start": start}])
+            return bool(fetch(c, _SPEND, a=account, n=name, units=units, most=limit))
 
     def block(self, account: str, name: str, until: datetime) -> None:
         with self._store.write() as c:
@@ -53,7 +54,7 @@ class StoreLedger:
 
     def blocked_until(self, account: str, name: str) -> datetime | None:
         with self._store.read() as c:
-            return instant_or_none(c.execute(_BLOCKED, {"a": account, "n": name}).scalar())
+            return instant_or_none(scalar(c, _BLOCKED, a=account, n=name))
 
 
 class Secrets:
@@ -70,6 +71,11 @@ class Secrets:
         except ValueError as exc:
             raise ConfigError("hub.secret_key is not a key: make one with `ihub init --key`") from exc
         self._memory: dict[tuple[str, str], dict[str, Any]] = {}
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is put outlives the process."""
+        return self._fernet is not None
 
     def get(self, connection: str, field: str) -> dict[str, Any] | None:
         if self._fernet is None:

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 START_S = 30.0
+MEMORY, MEMORY_BYTES = "/dev/shm", 2**30  # noqa: S108 - the folder made in it is private and random
 
 # Ends with the pipe on its standard input, whoever closes it: stops the server at once and removes the folder.
 _SUPERVISOR = '"$@" >>"$0/log" 2>&1 & server=$!; read -r _; kill -QUIT "$server"; wait "$server"; rm -rf "$0"'
@@ -142,6 +143,11 @@ def _unprivileged() -> dict[str, Any]:
 
 
 def _short_temp() -> str:
-    """A folder for the cluster that other users can reach: a socket's path may not exceed 107 bytes."""
+    """A folder for the cluster that other users can reach: a socket's path may not exceed 107 bytes.
+
+    In memory where there is plenty: even without fsync, handing pages to a disk is a good part of what a test costs.
+    """
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+        return MEMORY
     default = tempfile.gettempdir()
     return default if len(default) < 60 else "/tmp"  # noqa: S108 - the folder made in it is private and random

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from emptying import empty_database
+from portal import set_up_like
 
 from hub.cli import main
 from hub.cli.text import width
@@ -177,22 +179,32 @@ def synced(
 
 @pytest.fixture
 def fresh(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ihub: Ihub) -> Ihub:
-    """`ihub` in a hub with settings, servers of its own and nothing read yet."""
+    """`ihub` in a hub with settings, servers of its own, tables and nothing read yet."""
     (tmp_path / "hub.toml").write_text(servers.config())
+    with_tables(tmp_path)
     monkeypatch.chdir(tmp_path)
     _secrets(monkeypatch, servers)
     return ihub
 
 
 @pytest.fixture
-def changing(synced_home: Path, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ihub: Ihub) -> Ihub:
+def changing(
+    synced_home: Path, shared_servers: Servers, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    ihub: Ihub,
+) -> Ihub:  # fmt: skip
     """`ihub` in a hub that has read everything, with servers of its own: they hold the same, message for message."""
     shutil.copytree(synced_home, tmp_path / "hub")
     (tmp_path / "hub" / "hub.toml").write_text(servers.config())
+    set_up_like(servers.hubspot_emulator, shared_servers.hubspot_emulator)
     monkeypatch.chdir(tmp_path / "hub")
     _secrets(monkeypatch, servers)
-    ihub("check", "crm")  # sets this portal up for writing
     return ihub
+
+
+def with_tables(folder: Path) -> None:
+    """Put the database that a first command would make into a hub's folder; `synced_home` has it made by the command."""
+    (folder / "data").mkdir()
+    (folder / "data" / "hub.db").write_bytes(empty_database())
 
 
 @pytest.fixture
@@ -200,6 +212,13 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ihub: Ihub) -> Ihub:
     """`ihub` in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return ihub
+
+
+@pytest.fixture
+def begun(empty: Ihub, tmp_path: Path) -> Ihub:
+    """`ihub` in a folder with the tables and nothing else."""
+    with_tables(tmp_path)
+    return empty
 
 
 @pytest.fixture(scope="session")

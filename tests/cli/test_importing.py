@@ -17,41 +17,41 @@ def test_from_a_takeout_file_to_a_brief_without_settings(empty, mbox: Path, comp
     assert not Path("config").exists()
 
 
-def test_again_changes_nothing_and_other_commands_know_it(empty, mbox: Path) -> None:
-    empty("import", "mail", mbox)
-    value = empty("state-hash").out
-    assert empty("import", "mail", mbox, "--json").json["streams"][0]["seen"] == 0
-    assert empty("state-hash").out == value
-    assert "(imported file)" in empty("health").out
-    assert empty("health", "--json").json["imports"][0]["connection"] == "ines_mail"
-    assert "No connection is set up yet" in empty("sync").out
-    assert empty("sync", "ines_mail", "--json").json["connections"][0]["status"] == "healthy"
+def test_again_changes_nothing_and_other_commands_know_it(begun, mbox: Path) -> None:
+    begun("import", "mail", mbox)
+    value = begun("state-hash").out
+    assert begun("import", "mail", mbox, "--json").json["streams"][0]["seen"] == 0
+    assert begun("state-hash").out == value
+    assert "(imported file)" in begun("health").out
+    assert begun("health", "--json").json["imports"][0]["connection"] == "ines_mail"
+    assert "No connection is set up yet" in begun("sync").out
+    assert begun("sync", "ines_mail", "--json").json["connections"][0]["status"] == "healthy"
 
 
-def test_two_files_become_one_timeline(empty, mbox: Path, write_mbox, tmp_path: Path) -> None:
+def test_two_files_become_one_timeline(begun, mbox: Path, write_mbox, tmp_path: Path) -> None:
     write_mbox(tmp_path / "everything.mbox", None)
-    empty("import", "mail", mbox)
-    document = empty("import", "mail", tmp_path / "everything.mbox", "--json").json
+    begun("import", "mail", mbox)
+    document = begun("import", "mail", tmp_path / "everything.mbox", "--json").json
     assert document["streams"][0]["duplicate"] > 20
-    assert empty("replay", "--all", "--json").json["exit_code"] == 0
+    assert begun("replay", "--all", "--json").json["exit_code"] == 0
 
 
-def test_the_same_name_for_another_file_gets_a_number(empty, mbox: Path, tmp_path: Path) -> None:
+def test_the_same_name_for_another_file_gets_a_number(begun, mbox: Path, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     other = tmp_path / "b" / mbox.name
     other.write_bytes(mbox.read_bytes())
-    empty("import", "mail", mbox)
-    assert empty("import", "mail", other, "--json").json["connection"] == "ines_mail_2"
-    assert empty("import", "mail", other, "--name", "ines_mail", "--json").json["connection"] == "ines_mail"
+    begun("import", "mail", mbox)
+    assert begun("import", "mail", other, "--json").json["connection"] == "ines_mail_2"
+    assert begun("import", "mail", other, "--name", "ines_mail", "--json").json["connection"] == "ines_mail"
 
 
-def test_me_decides_who_is_own(empty, tmp_path: Path, write_mbox, company: Company) -> None:
+def test_me_decides_who_is_own(begun, tmp_path: Path, write_mbox, company: Company) -> None:
     plain = write_mbox(tmp_path / "plain.mbox", company.mailboxes[0])
     plain.write_bytes(b"\n".join(x for x in plain.read_bytes().split(b"\n") if not x.startswith(b"X-Gmail-Labels")))
-    shown = empty("import", "mail", plain)
+    shown = begun("import", "mail", plain)
     assert "Nobody is known to be you" in shown.out
     assert company.mailboxes[0] in shown.out
-    document = empty("--data-dir", "second", "import", "mail", plain, "--me", company.domain, "--json").json
+    document = begun("--data-dir", "second", "import", "mail", plain, "--me", company.domain, "--json").json
     assert document["mine"] == [company.domain]
     assert document["busiest"] == []
     assert document["streams"][0]["rules"]["excluded:internal"] > 0

@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,24 @@ def test_serve_hands_the_engine_to_the_schedule_and_reports(synced, monkeypatch)
     assert seen["due"] == ["mail", "crm"]
     assert seen["data_dir"].is_dir()
     assert set(synced("serve", "--json").json) == {"since", "due", "run", "missed", "doubled"}
+
+
+def test_serve_answers_programs_where_the_settings_give_a_port(synced, monkeypatch) -> None:
+    seen: dict[str, Any] = {}
+
+    async def serve(engine: Any, **given: Any) -> None:
+        given["on_ready"]("http://127.0.0.1:1/api")
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            seen["ready"] = (await client.get("/readyz")).text
+            seen["asked"] = (await client.get("/api/v1/health")).status_code
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("HUB_WEB__PORT", str(port))
+    monkeypatch.setattr("hub.flows.serve", serve)
+    assert f"REST: http://127.0.0.1:{port}/api/v1" in synced("serve").out
+    assert seen == {"ready": "ok", "asked": 401}
 
 
 @pytest.mark.parametrize(

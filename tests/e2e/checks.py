@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,7 +14,9 @@ from hub import reports
 from hub.own import Own
 from hub.store import tables as t
 from hub.store import week_of
-from tests.e2e.truth import Mail, Policy
+
+if TYPE_CHECKING:  # each process that is killed loads this file and needs none of that
+    from tests.e2e.truth import Mail, Policy
 
 
 class Figure(NamedTuple):
@@ -267,7 +269,7 @@ def _own_senders(c: Connection, own: Own) -> int:
 
 
 def destination(
-    c: Connection, mails: Sequence[Mail], policy: Policy, dump: Mapping[str, Sequence[Mapping[str, Any]]]
+    c: Connection, mails: Sequence["Mail"], policy: "Policy", dump: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> tuple[list[Figure], list[str]]:
     """What the CRM holds against what the raw mails say it should.
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from hub.testing import shared_path
 from tests.e2e import truth
-from tests.e2e.world import HurryingClock, World
+from tests.e2e.clocks import HurryingClock
+from tests.e2e.world import World
 
 SET = "usrp-users-2021-2023.tar.gz"
 KEEP_ALL = '[capture]\nauto = "keep"\ninternal = "keep"'

@@ -3,12 +3,10 @@
 Used by the end-to-end tests, the fault tests and the evidence scripts. Nothing is replaced: real HTTP, real database.
 """
 
-import asyncio
 import email.utils
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,56 +21,10 @@ from hub.testing import Emulator, Running
 from hub_gmail.emulator import GmailEmulator
 from hub_hubspot.emulator import HubSpotEmulator
 from tests.e2e import checks
+from tests.e2e.clocks import START, OneTransport, TickingClock
 from tests.support.emptying import empty_database
 
 TOKEN = "made-up-token"
-START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
-
-
-class TickingClock(Clock):
-    """Stands where it was put and moves a millisecond at each look, so that no two instants are the same.
-
-    Waiting costs nothing: it moves the clock. Shared by the hub and the vendors of a world.
-    """
-
-    def __init__(self, at: datetime = START) -> None:
-        self._at = at
-
-    def now(self) -> datetime:
-        self._at += timedelta(milliseconds=1)
-        return self._at
-
-    def monotonic(self) -> float:
-        return self._at.timestamp()
-
-    async def sleep(self, seconds: float) -> None:
-        self.advance(seconds=seconds)
-        await asyncio.sleep(0)
-
-    def set(self, at: datetime) -> None:
-        self._at = at
-
-    def advance(self, **span: float) -> None:
-        self._at += timedelta(**span)
-
-
-class HurryingClock(Clock):
-    """Real time, but waiting is skipped by moving ahead. `kept`: a file in which the lead outlives a killed process."""
-
-    def __init__(self, kept: Path | None = None) -> None:
-        self._kept = kept
-        self.lead = float(kept.read_text() or 0) if kept and kept.exists() else 0.0
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self.lead)
-
-    async def sleep(self, seconds: float) -> None:
-        self.lead += seconds
-        if self._kept:
-            fresh = self._kept.with_suffix(".new")
-            fresh.write_text(str(self.lead))
-            os.replace(fresh, self._kept)
-        await asyncio.sleep(0)
 
 
 class Wire:
@@ -101,19 +53,6 @@ class Wire:
         for message in kept:
             await send(message)
         self._hook("answered", method, path)
-
-
-class OneTransport(httpx.AsyncHTTPTransport):
-    """One pool of connections for all of a world's syncs: reading root certificates for each would cost more."""
-
-    def __init__(self) -> None:
-        super().__init__(verify=False)
-
-    async def aclose(self) -> None:
-        """The world closes it."""
-
-    async def really_close(self) -> None:
-        await super().aclose()
 
 
 class World:

@@ -12,7 +12,7 @@ from pathlib import Path
 from hub import settings
 from hub.engine import Engine, push
 from tests.e2e import checks
-from tests.e2e.world import HurryingClock, OneTransport
+from tests.e2e.clocks import HurryingClock, OneTransport
 
 ROUNDS = 6
 

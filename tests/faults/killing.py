@@ -8,20 +8,17 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from tests.e2e.world import World
+from tests.faults.nursery import Child, Nursery
 
-ROOT = Path(__file__).resolve().parents[2]
 Event = tuple[str, str, str, str]  # vendor, when, method, path
 
 
@@ -70,9 +67,9 @@ class Watch:
         self.seen: Counter[Event] = Counter()
         self.log: list[Event] = []
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Child | None = None
 
-    def aim(self, process: subprocess.Popen[str]) -> None:
+    def aim(self, process: Child) -> None:
         with self._lock:
             self._process = process
             if self.points and self.points[0].event is None:
@@ -104,20 +101,24 @@ class Watch:
         timer.daemon = True
         timer.start()
 
-    def _strike(self, point: Point, process: subprocess.Popen[str]) -> None:
-        if process.poll() is None:
+    def _strike(self, point: Point, process: Child) -> None:
+        if not process.is_over:
             os.kill(process.pid, signal.SIGKILL)
             self.killed.append(point)
         self._process = None
 
 
 def survive(
-    world: World, points: Sequence[Point], most_s: float = 600.0, module: str = "tests.faults.driver"
+    world: World, points: Sequence[Point], most_s: float = 600.0, nursery: Nursery | None = None
 ) -> tuple[Survived, Watch]:
     """Run a driver on a served world, killing it at each point in turn, until it comes to its end.
 
-    Raises AssertionError with the process's words when it fails by itself, or takes longer than `most_s`.
+    nursery: where drivers are begun; one of our own driver when there is none. Raises AssertionError with the process's
+    words when it fails by itself, and subprocess.TimeoutExpired when it takes longer than `most_s`.
     """
+    if nursery is None:
+        with Nursery() as ours:
+            return survive(world, points, most_s, ours)
     watch = Watch(points)
     world.hooks.append(watch)
     found = Survived("", [])
@@ -125,14 +126,13 @@ def survive(
     try:
         while True:
             found.starts += 1
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, str(world.folder)], cwd=ROOT, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            )  # fmt: skip
+            struck = len(watch.killed)
+            process = nursery.start(world.folder)
             watch.aim(process)
-            out, err = process.communicate(timeout=most_s)
+            out, err = nursery.communicate(process, most_s)
             if process.returncode == -signal.SIGKILL:
                 continue
+            del watch.killed[struck:]  # it was faster
             if process.returncode:
                 raise AssertionError(f"after {[str(p) for p in watch.killed]} the hub failed by itself: {err[-3000:]}")
             last: dict[str, Any] = json.loads(out)

@@ -15,7 +15,7 @@ from hub import settings
 from hub.engine import Engine, duplicates, push
 from hub.store import tables as t
 from tests.e2e import checks
-from tests.e2e.world import HurryingClock, OneTransport
+from tests.e2e.clocks import HurryingClock, OneTransport
 
 CRM = "hubspot"
 

@@ -16,7 +16,8 @@ from hub import reports
 from hub.engine import SyncResult
 from hub.store import tables as t
 from tests.e2e import checks
-from tests.e2e.world import START, TickingClock, World, letters
+from tests.e2e.clocks import START, TickingClock
+from tests.e2e.world import World, letters
 
 MAILBOX = "sam@ourco.example"
 FIRST, MORE = 100, 20

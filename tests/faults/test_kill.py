@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import company
-from tests.e2e.world import HurryingClock, World
+from tests.e2e.clocks import HurryingClock
+from tests.e2e.world import World
 from tests.faults.killing import Point, survive
+from tests.faults.nursery import Nursery
 
 BATCH = "/batch/gmail/v1"
 UPSERT = "/crm/v3/objects/{}/batch/upsert"
@@ -31,10 +33,11 @@ def world_of() -> Callable[[Path], World]:
 
 def test_killed_anywhere_the_next_start_reaches_the_same_end(world_of: Callable[[Path], World], tmp_path: Path) -> None:
     calm, killed = world_of(tmp_path / "calm"), world_of(tmp_path / "killed")
-    with calm.served():
-        target, _ = survive(calm, ())
-    with killed.served():
-        found, watch = survive(killed, POINTS)
+    with Nursery() as nursery:
+        with calm.served():
+            target, _ = survive(calm, (), nursery=nursery)
+        with killed.served():
+            found, watch = survive(killed, POINTS, nursery=nursery)
     assert target.starts == 1
     assert target.wrong == []
     assert [str(p) for p in watch.points] == []

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from hub import outbox
-from tests.e2e.world import HurryingClock, World
+from tests.e2e.clocks import HurryingClock
+from tests.e2e.world import World
 from tests.faults.killing import Point, survive
+from tests.faults.nursery import Nursery
 
 CONTACTS = "/crm/v3/objects/contacts"
 POINTS = (
@@ -28,9 +30,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def test_merged_once_whenever_the_process_is_killed(world: World) -> None:
     kept: list[tuple[bool, str]] = []
-    with world.served():
+    with world.served(), Nursery("tests.faults.merge_driver") as nursery:
         watch_snapshot(world, lambda has, state: kept.append((has, state)))
-        found, watch = survive(world, POINTS, module="tests.faults.merge_driver")
+        found, watch = survive(world, POINTS, nursery=nursery)
     assert ([str(p) for p in watch.points], len(found.killed), found.starts) == ([], len(POINTS), len(POINTS) + 1)
     assert found.wrong == []
     assert watch.seen["hubspot", "asked", "POST", f"{CONTACTS}/merge"] == 1

@@ -9,7 +9,8 @@ import pytest
 from hub import reports
 from hub.engine import Engine, push
 from tests.e2e import checks
-from tests.e2e.world import OneTransport, TickingClock, World, letters
+from tests.e2e.clocks import OneTransport, TickingClock
+from tests.e2e.world import World, letters
 
 pytestmark = pytest.mark.anyio
 MAIL = "mail_sam"

@@ -36,7 +36,7 @@ async def crm(store: Store, server: Running) -> AsyncIterator[Crm]:
     made.mailbox.mail(mail("m1", ANA))
     made.mailbox.mail(mail("m2", f"sam@{US}", [OTHER], minute=1))
     made.mailbox.mail(mail("m3", OTHER, [f"sam@{US}", BO], minute=2))
-    await made.engine.check("crm")
+    await made.check()
     await made.sync("a")
     assert await made.apply() == {"created": 8}
     yield made

@@ -11,6 +11,7 @@ from acorn import Killed, Vendor
 from databases import on_sqlite
 from world import START, US, World, crash_in_commit, mail, who
 
+from hub import outbox
 from hub import status as st
 from hub.api import (
     AuthError,
@@ -360,6 +361,25 @@ def test_a_newer_plan_supersedes_a_draft_but_not_an_approved_one(store: Store) -
     with pytest.raises(ConfigError, match="no plan"):
         push.approve(world.engine, 10**6)
     assert world.one(sa.select(t.plan.c.approved_by).where(t.plan.c.id == second.id)) == "someone"
+
+
+@on_sqlite
+def test_nothing_is_sent_of_a_plan_that_nobody_approved(store: Store) -> None:
+    world = hub(store)
+    plan = world.plan()
+    for ruin in (lambda: None, lambda: push.reject(world.engine, plan.id)):
+        ruin()
+        with pytest.raises(ConfigError, match=r"waits for approval|is rejected"):
+            asyncio.run(push.apply(world.engine, plan.id))
+        refused = asyncio.run(
+            push.carry_out(world.engine, plan.id, outbox.apply, None)
+        )  # whoever goes past the question
+        assert (refused.status, refused.applied.done) == (st.DEGRADED, {})
+        assert pushed(world) == {}
+    with pytest.raises(ConfigError, match="rejected"):
+        push.reject(world.engine, plan.id)
+    with pytest.raises(ConfigError, match="no plan"):
+        push.reject(world.engine, 10**6)
 
 
 def test_a_plan_can_be_looked_at(store: Store) -> None:

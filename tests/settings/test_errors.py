@@ -42,7 +42,7 @@ CASES = [
         "[captrue]\n"
         'bulk = "keep"\n',
         "config/hub.toml:1:1: captrue is not a section. Did you mean [capture]?\n"
-        "  Fix: rename it. The sections are: capture, connections, consent, contacts, fields, hub, identity, inbox, meetings, own, schedule, system_of_record",
+        "  Fix: rename it. The sections are: capture, connections, consent, contacts, fields, hooks, hub, identity, inbox, meetings, own, schedule, sign_in, system_of_record, web",
     ),
     Bad(
         "unknown key in a connection",
@@ -50,7 +50,7 @@ CASES = [
         'connector = "gmail"\n'
         "enable = false\n",
         "config/hub.toml:3:1: connections.gmail.enable is not a setting. Did you mean enabled?\n"
-        "  Fix: rename it. [connections.gmail] takes: connector, cron, enabled, every, merge_duplicates, settings, since, streams",
+        "  Fix: rename it. [connections.gmail] takes: connector, cron, enabled, every, merge_duplicates, owner, private, settings, since, streams",
     ),
     Bad(
         "wrong choice, near",
@@ -485,7 +485,7 @@ CASES = [
         "environment: unknown section",
         "",
         'environment variable HUB_SCHEDUL__EVERY: there is no section "schedul". Did you mean HUB_SCHEDULE__EVERY?\n'
-        "  Fix: rename or unset it. The sections are: hub, own, capture, identity, contacts, system_of_record, fields, consent, meetings, schedule, inbox, connections",
+        "  Fix: rename or unset it. The sections are: hub, own, capture, identity, contacts, system_of_record, fields, consent, meetings, schedule, inbox, web, hooks, sign_in, connections",
         {"HUB_SCHEDUL__EVERY": "1 day"},
     ),
     Bad(

@@ -20,6 +20,7 @@ SECRETS = {
     "CALENDAR_REFRESH_TOKEN": "r",
     "ZENDESK_CLIENT_SECRET": "s",
     "MAILCHIMP_API_KEY": "k-us1",
+    "SIGN_IN_SECRET": "s",
     "GMAIL_REFRESH_TOKEN": "x",
     "HUBSPOT_TOKEN": "x",
 }

@@ -18,7 +18,7 @@ from hub.engine import Engine, SyncResult, push
 from hub.engine.page import StreamRun, take
 from hub.landing import Books
 from hub.plugins import Registry
-from hub.store import Store, acquire, unpack, week_of
+from hub.store import Store, acquire, tables_reports, unpack, week_of
 from hub.store import tables as t
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -223,6 +223,8 @@ def check(c: Connection) -> None:
         if n
     }
     assert rollup == recount
+    replies = sa.select(*tables_reports.reply.c).order_by(tables_reports.reply.c.conversation_id)
+    assert [tuple(r) for r in c.execute(replies)] == first_answers(c)
     i = t.interaction.c
     wrong = sa.select(t.link.c.interaction_id).outerjoin(t.interaction, i.id == t.link.c.interaction_id)
     stale = sa.or_(
@@ -241,6 +243,25 @@ def check(c: Connection) -> None:
     assert not c.execute(orphans.where(t.source.c.record_id.is_(None))).all(), "people of a source that is not there"
     for run in c.execute(sa.select(t.run.c.seen, t.run.c.books).where(t.run.c.kind == "pull", t.run.c.books != "{}")):
         assert '"is_balanced":true' in run.books.replace(" ", ""), run
+
+
+def first_answers(c: Connection) -> list[tuple[Any, ...]]:
+    """What `reply` must hold, from the timeline itself: (conversation, channel, first word of a customer, our answer)."""
+    i = t.interaction.c
+    rows = c.execute(
+        sa.select(i.conversation_id, i.occurred_at, i.direction, i.kind, i.channel)
+        .where(i.gone_at.is_(None), i.conversation_id.is_not(None))
+        .order_by(i.conversation_id, i.occurred_at, i.id)
+    )
+    found: dict[int, tuple[Any, ...]] = {}
+    for conv, at, direction, kind, channel in rows:
+        if conv not in found:
+            if direction == "inbound" and kind in {"message", "ticket", "comment", "form_submission"}:
+                found[conv] = (conv, channel, at, None)
+        elif found[conv][3] is None and direction == "outbound" and kind in {"message", "comment", "call"}:
+            if at > found[conv][2]:
+                found[conv] = (*found[conv][:3], at)
+    return sorted(found.values())
 
 
 def crash_in_commit(store: Store, nth: int) -> AbstractContextManager[None]:

@@ -1,0 +1,52 @@
+"""`ihub mcp`: the hub for an assistant that runs on this machine, over its standard input and output."""
+
+import argparse
+import os
+
+from hub.cli import OK
+from hub.cli.opening import opened, user
+from hub.cli.output import Screen
+
+# What the operator's assistant may ask: it reads, and changes nothing.
+_READS = ("customers.read", "bodies.read", "health.read", "reports.read")
+VARIABLE = "IHUB_TOKEN"
+
+
+def args_mcp(p: argparse.ArgumentParser) -> None:
+    p.epilog = (
+        f"With {VARIABLE} in its environment it sees what that token may see;\n"
+        "without, all that there is. Elsewhere: `ihub serve` with [web] answers at /mcp."
+    )
+
+
+def run_mcp(args: argparse.Namespace, screen: Screen) -> int:
+    """Serve until standard input ends. Nothing else may be written to standard output."""
+    from dataclasses import replace
+
+    from hub.access import Door, Viewer
+    from hub.api.errors import AuthError, ConfigError
+    from hub.service import Desk
+
+    try:
+        from hub.mcp import create_server
+    except ModuleNotFoundError as exc:
+        raise ConfigError(
+            f'`ihub mcp` needs what is not installed ({exc.name}): pip install "interaction-hub[web]"'
+        ) from exc
+
+    token = os.environ.get(VARIABLE, "")
+    with opened(args, screen) as engine:
+        door, local = Door(engine.store, engine.clock), Viewer.local(user())
+
+        def desk() -> Desk:
+            if not token:
+                return Desk(engine, replace(local, permissions=frozenset(_READS), via="mcp"))
+            viewer = door.bearer(token)
+            if viewer is None:
+                raise AuthError(f"{VARIABLE} opens nothing: `ihub token create` makes another")
+            return Desk(engine, viewer)
+
+        if token:
+            desk()
+        create_server(desk, log_level="WARNING").run("stdio")
+    return OK

@@ -1,0 +1,58 @@
+"""Plans over HTTP: proposed, looked at, approved, made, taken back."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from hub.rest.app import AtDesk
+from hub.rest.models import Plan, PlanPage, PlanShown, Proposal, Pushed
+from hub.service import plans
+
+router = APIRouter(prefix="/plans", tags=["plans"])
+Number = Annotated[int, Path(ge=1, le=2**53)]
+
+
+@router.get("", response_model=PlanPage)
+def all_plans(
+    at: AtDesk,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+) -> Any:
+    """All plans, newest first."""
+    return {"plans": plans.plans(at, limit, before)}
+
+
+@router.post("", response_model=Plan, status_code=201)
+def propose(at: AtDesk, given: Proposal) -> Any:
+    """Compare anew and write down what is due. Nothing is written to a tool."""
+    return plans.propose(at, given.destination)
+
+
+@router.get("/{number}", response_model=PlanShown)
+def plan(at: AtDesk, number: Number, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Any:
+    """A plan with its first changes."""
+    return plans.plan(at, number, limit)
+
+
+@router.post("/{number}/approve", response_model=Plan)
+def approve(at: AtDesk, number: Number) -> Any:
+    """Let it be applied."""
+    return plans.approve(at, number)
+
+
+@router.post("/{number}/reject", response_model=Plan)
+def reject(at: AtDesk, number: Number) -> Any:
+    """Nothing of it is written."""
+    return plans.reject(at, number)
+
+
+@router.post("/{number}/apply", response_model=Pushed)
+async def apply(at: AtDesk, number: Number) -> Any:
+    """Make an approved plan's changes. Safe to send again after anything."""
+    return await plans.apply(at, number)
+
+
+@router.post("/{number}/undo", response_model=Pushed)
+async def undo(at: AtDesk, number: Number) -> Any:
+    """Take an applied plan back at the tool."""
+    return await plans.undo(at, number)
