@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hub.cli import OK, PARTLY, UsageError
@@ -62,7 +62,7 @@ def run_hook(args: argparse.Namespace, screen: Screen) -> int:
 @asynccontextmanager
 async def telling(engine: "Engine") -> AsyncIterator[None]:
     """The courier beside the schedule of `ihub serve`."""
-    async with courier(engine) as found:
+    async with _courier(engine) as found:
         task = asyncio.create_task(found.run())
         try:
             yield
@@ -72,23 +72,16 @@ async def telling(engine: "Engine") -> AsyncIterator[None]:
                 await task
 
 
-def endpoints(engine: "Engine") -> "Endpoints":
-    from hub import hooks
+def _manager(engine: "Engine") -> "Endpoints":
+    from hub.service.hooks import manager
 
-    return hooks.Endpoints(
-        engine.store, engine.secrets, engine.clock, allow_loopback=engine.settings.hooks.allow_loopback
-    )
+    return manager(engine)
 
 
-def courier(engine: "Engine") -> "Courier":
-    from hub import hooks
+def _courier(engine: "Engine") -> "Courier":
+    from hub.service.hooks import courier
 
-    given = engine.settings.hooks
-    sender = hooks.Sender(engine.clock, allow_loopback=given.allow_loopback)
-    return hooks.Courier(
-        engine.store, endpoints(engine), engine.clock, sender, base_url=engine.settings.web.public_url,
-        keep=timedelta(days=given.keep_days),
-    )  # fmt: skip
+    return courier(engine)
 
 
 def _words(args: argparse.Namespace, count: int, more: bool = False) -> list[str]:
@@ -103,7 +96,7 @@ def _words(args: argparse.Namespace, count: int, more: bool = False) -> list[str
 
 def _add(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
     url, *events = _words(args, 1, more=True)
-    made, secret = endpoints(engine).add(url, events or ["*"], description=args.description, owner=args.owner)
+    made, secret = _manager(engine).add(url, events or ["*"], description=args.description, owner=args.owner)
     screen.emit({**made.to_dict(), "secret": secret})
     screen.line(f"{made.public_id} is told of {_choice(made)} from now on.", "green")
     _secret(screen, "Its secret", secret)
@@ -162,14 +155,14 @@ def _show(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
 
 
 def _pause(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
-    found = endpoints(engine).pause(_words(args, 1)[0], args.why)
+    found = _manager(engine).pause(_words(args, 1)[0], args.why)
     screen.emit(found.to_dict())
     screen.line(f"{found.public_id} is sent nothing until `ihub hook resume {found.public_id}`; what happens waits.")
     return OK
 
 
 def _resume(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
-    found = endpoints(engine).resume(_words(args, 1)[0])
+    found = _manager(engine).resume(_words(args, 1)[0])
     screen.emit(found.to_dict())
     screen.line(f"{found.public_id} is sent what waits, and what happens from now on.", "green")
     return OK
@@ -180,7 +173,7 @@ def _rotate(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
 
     with engine.store.read() as c:
         found = hooks.endpoint(c, _words(args, 1)[0])
-    secret = endpoints(engine).rotate(found.public_id)
+    secret = _manager(engine).rotate(found.public_id)
     screen.emit({"endpoint": found.public_id, "secret": secret})
     _secret(screen, f"The new secret of {found.public_id}", secret)
     screen.hint(
@@ -198,7 +191,7 @@ def _remove(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
     waiting = n["waiting"] + n["due"]
     if not args.yes and not screen.ask(f"Remove {found.public_id} ({found.url}), with {waiting} events in line?"):
         raise UsageError(f"nothing was removed; say --yes to remove {found.public_id} without being asked")
-    endpoints(engine).remove(found.public_id)
+    _manager(engine).remove(found.public_id)
     screen.emit({"endpoint": found.public_id, "removed": True, "dropped": waiting})
     screen.line(f"{found.public_id} is gone, and {plural(waiting, 'event')} in its line with it.")
     return OK
@@ -260,7 +253,7 @@ def _test(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
     (ident,) = _words(args, 1)
 
     async def call() -> "Answer":
-        async with courier(engine) as found:
+        async with _courier(engine) as found:
             return await found.test(ident)
 
     answer = asyncio.run(call())
@@ -283,7 +276,7 @@ def _deliver(args: argparse.Namespace, screen: Screen, engine: "Engine") -> int:
     _words(args, 0)
 
     async def send() -> "datetime | None":
-        async with courier(engine) as found:
+        async with _courier(engine) as found:
             return await found.deliver()
 
     at = asyncio.run(send())

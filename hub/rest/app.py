@@ -26,7 +26,7 @@ _BEARER = HTTPBearer(auto_error=False, scheme_name="token", description="made wi
 
 def create_app(engine: Engine, door: Door) -> FastAPI:
     """An ASGI app that answers under /api/v1; its description is at /api/v1/openapi.json."""
-    from hub.rest import customers, operations, plans, reports, who
+    from hub.rest import customers, hooks, operations, plans, reports, who
 
     app = FastAPI(
         title="interaction-hub", version="1", description=DESCRIPTION, openapi_url=f"{PREFIX}/openapi.json", docs_url=None,
@@ -38,7 +38,7 @@ def create_app(engine: Engine, door: Door) -> FastAPI:
     refusals = {code: {"model": Problem, "description": problems.TITLES[code]} for code in (401, 403, 404, 422)}
     for code in refusals:
         refusals[code]["content"] = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for router in (customers.router, who.router, plans.router, reports.router, operations.router):
+    for router in (customers.router, who.router, plans.router, reports.router, hooks.router, operations.router):
         app.include_router(router, prefix=PREFIX, responses=refusals)  # type: ignore[arg-type]
     app.include_router(operations.probes)
     return app

@@ -262,3 +262,29 @@ class Quarantine(Model):
 
 class Rows(Model):
     streams: list[dict[str, Any]]
+
+
+class HookGiven(Given):
+    """events: patterns such as deal.created, contact.* or *.deleted. is_own: of your own private mailbox, too."""
+
+    url: str = Field(min_length=8, max_length=2000)
+    events: list[str] = Field(["*"], min_length=1, max_length=50)
+    description: str = Field("", max_length=256)
+    is_own: bool = False
+
+
+class HookEdited(Given):
+    url: str | None = Field(None, min_length=8, max_length=2000)
+    events: list[str] | None = Field(None, min_length=1, max_length=50)
+    description: str | None = Field(None, max_length=256)
+
+
+class HookPaused(Given):
+    why: str = Field("", max_length=200)
+
+
+class HookReplayed(Given):
+    """Cursors, as the deliveries have them: behind `after`, up to `until`."""
+
+    after: int = Field(ge=0, le=2**53)
+    until: int | None = Field(None, ge=1, le=2**53)

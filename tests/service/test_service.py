@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from acorn import Vendor
+from cryptography.fernet import Fernet
 from emptying import empty
 from world import World, mail, who
 
 from hub.access import Forbidden, Invalid, Sees, Viewer, roles
 from hub.api import ConfigError, Identifier, Person
-from hub.service import Desk, NotFound, customers, health, plans, reports
+from hub.service import Desk, NotFound, customers, health, hooks, plans, reports
 from hub.service import who as identities
 from hub.store import Store
 from hub.store import tables as t
@@ -95,6 +96,19 @@ ASKED: dict[str, tuple[Callable[..., Any], str, tuple[Any, ...]]] = {
     "listing": (reports.listing, roles.REPORTS_READ, ()),
     "report": (reports.report, roles.REPORTS_READ, ("volume",)),
     "spreadsheet": (reports.spreadsheet, roles.REPORTS_READ, ("nothing",)),
+    "endpoints": (hooks.endpoints, roles.HOOKS_MANAGE, ()),
+    "endpoint": (hooks.endpoint, roles.HOOKS_MANAGE, ("ep_x",)),
+    "event_types": (hooks.event_types, roles.HOOKS_MANAGE, ()),
+    "add": (hooks.add, roles.HOOKS_MANAGE, ("http://127.0.0.1/", ["*"])),
+    "edit": (hooks.edit, roles.HOOKS_MANAGE, ("ep_x",)),
+    "pause": (hooks.pause, roles.HOOKS_MANAGE, ("ep_x",)),
+    "resume": (hooks.resume, roles.HOOKS_MANAGE, ("ep_x",)),
+    "rotate": (hooks.rotate, roles.HOOKS_MANAGE, ("ep_x",)),
+    "remove": (hooks.remove, roles.HOOKS_MANAGE, ("ep_x",)),
+    "deliveries": (hooks.deliveries, roles.HOOKS_MANAGE, ("ep_x",)),
+    "resend": (hooks.resend, roles.HOOKS_MANAGE, ("ep_x", "evt_x")),
+    "replay_events": (hooks.replay, roles.HOOKS_MANAGE, ("ep_x", 0)),
+    "test": (hooks.test, roles.HOOKS_MANAGE, ("ep_x",)),
     "plans": (plans.plans, roles.PLANS_READ, ()),
     "plan": (plans.plan, roles.PLANS_READ, (99,)),
     "propose": (plans.propose, roles.PLANS_PROPOSE, ("nowhere",)),
@@ -115,12 +129,12 @@ ASKED: dict[str, tuple[Callable[..., Any], str, tuple[Any, ...]]] = {
 
 def test_every_use_case_is_in_the_table() -> None:
     found = {
-        name
-        for module in (customers, health, plans, reports, identities)
+        call
+        for module in (customers, health, hooks, plans, reports, identities)
         for name, call in vars(module).items()
         if inspect.isfunction(call) and call.__module__ == module.__name__ and not name.startswith("_")
     }
-    assert found == set(ASKED)
+    assert found - {hooks.manager, hooks.courier} == {call for call, _, _ in ASKED.values()}
 
 
 def ask(call: Callable[..., Any], *given: Any) -> Any:
@@ -271,3 +285,33 @@ def test_records_that_failed_are_shown_and_taken_in_again(store: Store) -> None:
     assert sum(r["seen"] for r in rows) == 1
     assert {x["connection"] for x in health.health(of)["connections"]} == {"anas", "team", "sor"}
     assert asyncio.run(health.sync(of, "team"))["connection"] == "team"
+
+
+def test_an_endpoint_of_somebody_s_private_mailbox_is_theirs_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_SECRET_KEY", Fernet.generate_key().decode())
+    world = World(store, {"team": Vendor()})
+    ana, ben = desk(world, ANA), desk(world, BEN)
+    own = hooks.add(ana, "https://hooks.example/a", ["*"], is_own=True)
+    shared = hooks.add(ben, "https://hooks.example/b", ["deal.*"])
+    assert (own["owner"], shared["owner"]) == (ANA, "")
+    assert [e["endpoint"] for e in hooks.endpoints(ben)] == [shared["endpoint"]]
+    assert len(hooks.endpoints(ana)) == len(hooks.endpoints(desk(world))) == 2
+    for call, given in (
+        (hooks.endpoint, ()), (hooks.edit, ("https://evil.example/",)), (hooks.rotate, ()), (hooks.deliveries, ()),
+        (hooks.pause, ()), (hooks.resume, ()), (hooks.remove, ()), (hooks.resend, ("evt",)), (hooks.replay, (0,)), (hooks.test, ()),
+    ):  # fmt: skip
+        with pytest.raises(NotFound, match="no endpoint"):
+            ask(call, ben, own["endpoint"], *given)
+    assert hooks.edit(ana, own["endpoint"], description="mine")["description"] == "mine"
+    assert hooks.rotate(ana, own["endpoint"])["secret"] != own["secret"]
+    assert hooks.pause(ben, shared["endpoint"], "later")["state"] == "paused"
+    assert hooks.resume(ben, shared["endpoint"])["state"] == "active"
+    assert hooks.replay(ben, shared["endpoint"], 0) == {"events": 0}
+    with pytest.raises(NotFound, match="no event"):
+        hooks.resend(ben, shared["endpoint"], "evt_x")
+    hooks.remove(ben, shared["endpoint"])
+    assert hooks.endpoints(ben) == []
+    with pytest.raises(Forbidden, match="mailbox"):
+        hooks.add(desk(world), "https://hooks.example/c", ["*"], is_own=True)
