@@ -139,8 +139,19 @@ async def _answering(engine: "Engine") -> AsyncIterator[str]:
         )
         await (assistants if is_mcp else programs)(scope, receive, send)
 
+    async def sweeping() -> None:
+        """What has ended goes, once a day: sessions, codes, counts of failures."""
+        while True:
+            await asyncio.to_thread(door.sweep)
+            await asyncio.sleep(timedelta(days=1).total_seconds())
+
     with inbox.serving(app, given.host, given.port, behind_proxy=bool(public)) as url:
-        yield public or url
+        sweep = asyncio.create_task(sweeping())
+        try:
+            yield public or url
+        finally:
+            sweep.cancel()
+            await asyncio.gather(sweep, return_exceptions=True)
 
 
 # --- emulate --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from acorn import Vendor
 from databases import on_sqlite
-from emptying import empty
+from estates import kept
 from mcp import Client, StdioServerParameters
 from world import World, mail
 
@@ -55,20 +55,10 @@ def estate(store: Store) -> World:
     return world
 
 
-_built: dict[int, World] = {}
-
-
 @pytest.fixture
 def world(kept_store: Store) -> World:
     """Only looked at: built once a database."""
-    with kept_store.read() as c:
-        is_there = c.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "estate")).scalar() == "mcp"
-    if not is_there:
-        empty(kept_store)
-        _built[id(kept_store)] = estate(kept_store)
-        with kept_store.write() as c:
-            c.execute(sa.insert(t.meta).values(key="estate", value="mcp"))
-    return _built[id(kept_store)]
+    return kept(kept_store, "mcp", estate)
 
 
 def talk(server: Any, ask: Callable[[Client], Awaitable[Any]], **options: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from acorn import Vendor
-from emptying import empty
+from estates import kept
 from world import START, US, World, mail, who
 
 from hub import reports
@@ -90,20 +90,10 @@ def world(store: Store) -> World:
     return estate(store)
 
 
-_seen: dict[int, World] = {}
-
-
 @pytest.fixture
 def view(kept_store: Store) -> World:
     """The estate, for tests that only look at it: built once, and again when another test has emptied the store."""
-    with kept_store.read() as c:
-        is_there = c.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "estate")).scalar() is not None
-    if not is_there:
-        empty(kept_store)
-        _seen[id(kept_store)] = estate(kept_store)
-        with kept_store.write() as c:
-            c.execute(sa.insert(t.meta).values(key="estate", value="reports"))
-    return _seen[id(kept_store)]
+    return kept(kept_store, "reports", estate)
 
 
 def ask(world: World, question: Any, *args: Any, **kwargs: Any) -> Any:

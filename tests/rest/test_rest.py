@@ -6,10 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-import sqlalchemy as sa
 from acorn import Vendor
 from databases import on_sqlite
-from emptying import empty
+from estates import kept
 from world import START, World, mail
 
 from hub import inbox, reports
@@ -18,7 +17,6 @@ from hub.rest import create_app
 from hub.rest.app import MOST_BYTES
 from hub.service import Desk, customers
 from hub.store import Store
-from hub.store import tables as t
 
 API = "/api/v1"
 KAY = "kay@kestrel.example"
@@ -109,20 +107,10 @@ class Site:
         return self.ask("GET", path, role, **more)
 
 
-_built: dict[int, Site] = {}
-
-
 @pytest.fixture
 def site(kept_store: Store) -> Site:
     """Only looked at: built once a database."""
-    with kept_store.read() as c:
-        is_there = c.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "estate")).scalar() == "rest"
-    if not is_there:
-        empty(kept_store)
-        _built[id(kept_store)] = Site(kept_store)
-        with kept_store.write() as c:
-            c.execute(sa.insert(t.meta).values(key="estate", value="rest"))
-    return _built[id(kept_store)]
+    return kept(kept_store, "rest", Site)
 
 
 def described(site: Site) -> dict[str, Any]:

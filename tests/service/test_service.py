@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from acorn import Vendor
 from cryptography.fernet import Fernet
-from emptying import empty
+from estates import kept
 from world import World, mail, who
 
 from hub.access import Forbidden, Invalid, Sees, Viewer, roles
@@ -50,20 +50,10 @@ def estate(store: Store) -> World:
     return world
 
 
-_built: dict[int, World] = {}
-
-
 @pytest.fixture
 def world(kept_store: Store) -> World:
     """The estate, only looked at: built once a database."""
-    with kept_store.read() as c:
-        is_there = c.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "estate")).scalar() == "service"
-    if not is_there:
-        empty(kept_store)
-        _built[id(kept_store)] = estate(kept_store)
-        with kept_store.write() as c:
-            c.execute(sa.insert(t.meta).values(key="estate", value="service"))
-    return _built[id(kept_store)]
+    return kept(kept_store, "service", estate)
 
 
 def desk(world: World, email: str = "", permissions: frozenset[str] = roles.ALL) -> Desk:
