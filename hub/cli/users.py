@@ -154,7 +154,8 @@ def _show_code(d: _Desk, code: str, found: "Account | None") -> int:
         else "Its owner types it and sets a password"
     )
     d.screen.hint(
-        f'{who}, at the sign-in page under "I have a code". It works once, until {moment(until, d.screen.zone)}.'
+        f"{who}, where pages are served (not in this version yet). It works once, until {moment(until, d.screen.zone)}. "
+        "Programs need no password: `ihub token create`."
     )
     return OK
 
