@@ -26,8 +26,9 @@ def endpoints(desk: Desk) -> list[Row]:
 
 def endpoint(desk: Desk, public_id: str) -> Row:
     """One of them. Raises NotFound."""
+    found = _one(desk, public_id)
     with desk.reading(HOOKS_MANAGE) as (c, _):
-        return _one(desk, public_id).to_dict() | {"deliveries": hooks.counts(c, _one(desk, public_id))}
+        return {**found.to_dict(), "deliveries": hooks.counts(c, found)}
 
 
 def event_types(desk: Desk) -> Row:
