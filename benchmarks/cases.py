@@ -136,6 +136,9 @@ def looking(kept: Path) -> Iterator[Row]:
         ]
         figure = f"{p50 / ms['bare'][0]:.0f}, p99 {p99 / ms['bare'][1]:.0f}"
         yield Row("", f"{title} ÷ look-up by key, {said['records']:,} interactions", figure, detail=detail)
+    for what, title in (("search", "entries by their words"), ("find", "people by name or address")):
+        p50, p99 = ms[what]
+        yield Row("", f"{title}, {said['records']:,} interactions", f"{p50:.1f} ms CPU, p99 {p99:.1f}")
 
 
 def start(sizes: Sizes) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""Reading a filled hub: `python -m benchmarks.look FOLDER KIND`. A page of a timeline, the four answers, a look-up.
+"""Reading a filled hub: `python -m benchmarks.look FOLDER KIND`. A page of a timeline, the four answers, searches, a look-up.
 
 Prints CPU per call in milliseconds, median and 99th of 100, for the busiest party and for a typical one with a full
 page. The bare look-up is one row by primary key through the same store, and through sqlite3 alone.
@@ -14,8 +14,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from benchmarks import data
 from benchmarks.pipeline import settings
-from hub.reports import brief, timeline
+from hub.reports import brief, find, search, timeline
 from hub.store import Store
 from hub.store import tables as t
 
@@ -33,6 +34,12 @@ def parties(store: Store) -> tuple[list[str], list[str]]:
         raise RuntimeError(f"only {len(rows)} parties have a full page")
     middle = len(rows) // 2
     return [r[0] for r in rows[:10]], [r[0] for r in rows[max(0, middle - 200) : middle + 200]]
+
+
+def asked() -> list[str]:
+    """One word, two, the beginning of one, two side by side, one without another: all of them common."""
+    pairs = zip(data.WORDS, data.WORDS[1:], strict=False)
+    return [q for a, b in pairs for q in (a, f"{a} {b}", a[:3], f'"{a} {b}"', f"{a} -{b}")]
 
 
 def timed(call: Callable[[str], object], names: Sequence[str]) -> tuple[float, float]:
@@ -62,6 +69,8 @@ def main() -> None:
         found["page, busiest"] = timed(lambda p: timeline(c, p, limit=PAGE), busiest)
         found["brief, typical"] = timed(lambda p: brief(c, p, now), typical)
         found["brief, busiest"] = timed(lambda p: brief(c, p, now), busiest)
+        found["search"] = timed(lambda q: search(c, q), asked())
+        found["find"] = timed(lambda q: find(c, q), [f"user{n * 7919 % last}"[:7] for n in range(CALLS)])
     store.close()
     with sqlite3.connect(url.partition(":///")[2]) as raw:
         found["sqlite3"] = timed(

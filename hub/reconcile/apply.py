@@ -18,7 +18,7 @@ from hub.reconcile import shape
 from hub.reconcile.conversations import assign
 from hub.reconcile.links import insert_new, relink
 from hub.reconcile.shape import Mapped
-from hub.store import add, add_ids, among, change, chunks, fetch, keep_replies, micros, pack, put, squeeze, tell
+from hub.store import add, add_ids, among, change, chunks, fetch, keep_replies, micros, pack, put, squeeze, tell, texts
 from hub.store import tables as t
 
 
@@ -203,7 +203,9 @@ def _write_entries(c: Connection, unique: list[_Entry], by_key: dict[str, _Entry
     rows = [{"public_id": e.public_id, **(e.values or {})} for e in fresh]
     for e, new_id in zip(fresh, add_ids(c, t.interaction, rows), strict=True):
         e.id = new_id
-    change(c, t.interaction, [{"id": e.id, **e.values} for e in unique if not e.is_new and e.values is not None])
+    told_anew = [e for e in unique if not e.is_new and e.values is not None]
+    texts.unindex(c, [_id(e) for e in told_anew])
+    change(c, t.interaction, [{"id": e.id, **(e.values or {})} for e in told_anew])
     add(c, t.dedup_key, [{"key": k, "interaction_id": _id(e)} for k, e in by_key.items()])
     conversations = assign(
         c,
@@ -231,11 +233,12 @@ def _empty(c: Connection, interaction_ids: list[int]) -> None:
 
 
 def _write_content(c: Connection, entries: list[_Entry]) -> None:
-    bodies, files = [], []
+    bodies, files, said = [], [], []
     for e in entries:
         m = e.content
-        if m is None:
+        if m is None or e.values is None:
             continue
+        said.append((_id(e), texts.said(e.values["subject"], m.entity.text)))
         if m.entity.text or m.entity.body:
             codec, text, full = _packed(m.entity)
             bodies.append({"interaction_id": _id(e), "codec": codec, "text": text, "full_text": full})
@@ -249,6 +252,7 @@ def _write_content(c: Connection, entries: list[_Entry]) -> None:
     _empty(c, [_id(e) for e in entries if not e.is_new])
     put(c, t.body, bodies)
     put(c, t.attachment, files)
+    texts.index(c, said)
 
 
 def _packed(entity: Interaction) -> tuple[str, bytes, bytes | None]:
@@ -348,6 +352,7 @@ def remove(c: Connection, record_ids: Sequence[int], now: datetime) -> tuple[lis
         shown = dict(_rows(c, _SHOWN, sorted(left)))
         again += [min(srcs)[1] for iid, srcs in left.items() if bytes(shown[iid]) not in {r for r, _ in srcs}]
         if lost:
+            texts.unindex(c, lost)
             tell(c, _LOSE, [{"values": lost, "now": micros(now)}])
             _empty(c, lost)
             keep_replies(c, {conv for (conv,) in fetch(c, _IN, values=lost)})

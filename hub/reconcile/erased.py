@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.reconcile.conversations import assign
-from hub.store import among, change, chunks, keep_replies, micros
+from hub.store import among, change, chunks, keep_replies, micros, texts
 from hub.store import tables as t
 
 i = t.interaction.c
@@ -21,6 +21,7 @@ _BARE = {"rank": b"", "hash": b"", "subject": "", "snippet": "", "files": 0, "ow
 def blank(c: Connection, interaction_ids: Collection[int], now: datetime) -> None:
     """Entries whose content nobody can give just now: the envelope stays, and the next copy that can be read fills it."""
     for part in chunks(sorted(interaction_ids)):
+        texts.unindex(c, part)
         c.execute(sa.update(t.interaction).where(i.id.in_(part)).values(**_BARE, changed_at=micros(now)))
         for table in (t.body, t.attachment):
             c.execute(sa.delete(table).where(table.c.interaction_id.in_(part)))

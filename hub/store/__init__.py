@@ -4,7 +4,7 @@ In: a URL. Out: a `Store` whose `write()` and `read()` give SQLAlchemy Core conn
 fencing, the shared rate-budget ledger and the encrypted token store.
 """
 
-from hub.store import marks, tables, tables_access, tables_hooks, tables_reports
+from hub.store import marks, tables, tables_access, tables_hooks, tables_reports, tables_search, texts
 from hub.store.bulk import add, add_ids, bump, bump_volume, change, chunks, insert, put
 from hub.store.codec import digest, instant, instant_or_none, micros, pack, short_id, squeeze, unpack, week_of
 from hub.store.database import Store
@@ -18,5 +18,5 @@ __all__ = [
     "bump", "bump_volume", "change", "chunks", "count_replies", "digest", "fetch", "insert", "instant", "instant_or_none",
     "keep_replies", "marks", "micros",
     "new_holder", "pack", "pairs_among", "plain", "put", "release", "renew", "scalar", "short_id", "squeeze",
-    "tables", "tables_access", "tables_hooks", "tables_reports", "tell", "unpack", "week_of",
+    "tables", "tables_access", "tables_hooks", "tables_reports", "tables_search", "tell", "texts", "unpack", "week_of",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Dialect
 
+from hub.store import names
 from hub.store import tables as t
 from hub.store.ready import Ready, alike, fetch, ready, run
 
@@ -41,14 +42,18 @@ def add_ids(c: Connection, table: sa.Table, rows: Rows) -> list[int]:
         ids = list(range(first, first + len(rows)))
         named = [{"id": i, **row} for i, row in zip(ids, rows, strict=True)]
         run(c, _insert(alike(c), table, tuple(named[0])), named)
-        return ids
-    statement = sa.insert(table).returning(table.c.id, sort_by_parameter_order=True)
-    return [row[0] for row in c.execute(statement, rows)]
+    else:
+        statement = sa.insert(table).returning(table.c.id, sort_by_parameter_order=True)
+        ids = [row[0] for row in c.execute(statement, rows)]
+    names.added(c, table, zip(ids, rows, strict=True))
+    return ids
 
 
 def change(c: Connection, table: sa.Table, rows: Rows) -> None:
     """Update rows by `id`: every row names it and the same columns."""
     if rows:
+        if table is t.party and "name" in rows[0]:
+            names.renamed(c, rows)
         run(c, _change(alike(c), table, tuple(rows[0])), [{**row, "_id": row["id"]} for row in rows])
 
 

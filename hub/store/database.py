@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from hub.api import ConfigError
 
 log = logging.getLogger("hub.store")
-SCHEMA_HEAD = "0009"
+SCHEMA_HEAD = "0011"
 
 
 class Store:
@@ -100,6 +100,7 @@ class Store:
             return
         with self._writer, closing(self.engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
             try:
+                cursor.execute("insert into search (search) values ('optimize')")  # words that were taken out go
                 cursor.execute("vacuum")
                 cursor.execute("pragma wal_checkpoint(truncate)")
             except sqlite3.OperationalError as exc:

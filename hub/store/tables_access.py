@@ -93,6 +93,15 @@ oidc_state = Table(  # a sign-in that has gone to its provider and is not back y
     Index("ix_oidc_state_expires", "expires_at"),
 )  # fmt: skip
 
+answered = Table(  # calls that may be made twice: what the first one was answered (hub.access.once)
+    "answered", metadata,
+    Column("key", LargeBinary(32), primary_key=True),  # hash of the token and the caller's key
+    Column("request", LargeBinary(32), nullable=False),  # hash of what was asked
+    Column("begun_at", Micros, nullable=False),
+    Column("answer", LargeBinary),  # encrypted with the token and the key; None while it is being done
+    Index("ix_answered_begun", "begun_at"),
+)  # fmt: skip
+
 access_event = Table(  # the ledger of who got in, who did not, and who was given what; only ever added to
     "access_event", metadata,
     Column("id", Id, primary_key=True, autoincrement=True),

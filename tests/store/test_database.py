@@ -41,8 +41,8 @@ def shape(inspector: sa.Inspector) -> dict[str, Any]:
     """Every table as the database says it is: columns with type, NULL and default; keys, indexes, constraints."""
     found: dict[str, Any] = {}
     for name in inspector.get_table_names():
-        if name == "alembic_version":
-            continue
+        if name == "alembic_version" or name.partition("_")[0] == "search":
+            continue  # the second: an index in each database's own way, which migrations alone make (hub.store.texts)
         found[name] = {
             "columns": {c["name"]: (str(c["type"]), c["nullable"], c["default"]) for c in inspector.get_columns(name)},
             "primary": inspector.get_pk_constraint(name)["constrained_columns"],
