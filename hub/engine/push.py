@@ -145,15 +145,14 @@ def conflicts(engine: Engine) -> list[tuple[str, outbox.Conflict]]:
         return [(name, found) for name, wanted in scopes for found in outbox.conflicts(c, wanted, now)]
 
 
-def approve(engine: Engine, plan_id: int, actor: str = "") -> Plan:
-    """Raises ConfigError when there is no such plan, or it is not waiting for approval."""
+def approve(engine: Engine, plan_id: int, actor: str = "", nonce: str = "") -> Plan:
+    """Raises ConfigError when there is no such plan, or it is not waiting for approval, or takes another nonce."""
     with engine.store.write() as c:
         found = outbox.read(c, plan_id)
         if found is None:
             raise ConfigError(f"there is no plan {plan_id}: `ihub plan` makes one")
-        if found.status not in {"approved", "applying"} and not outbox.approve(
-            c, plan_id, actor or _user(), engine.clock.now()
-        ):
+        is_done = found.status in {"approved", "applying"} and not found.proposed
+        if not is_done and not outbox.approve(c, plan_id, actor or _user(), engine.clock.now(), nonce):
             raise ConfigError(f"plan {plan_id} is {found.status}: `ihub plan` makes a new one")
         return found
 

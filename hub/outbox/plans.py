@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.api import Person
+from hub.outbox import nonces
 from hub.outbox.fields import differences
 from hub.outbox.meetings import meetings
 from hub.outbox.refusals import refusals
@@ -20,7 +21,9 @@ from hub.store import add, add_ids, among, change, digest, fetch, micros, put, s
 from hub.store import tables as t
 
 OPEN = ("draft", "approved", "applying", "held", "partly")
-EFFECTS = {"push": ("create", "update", "delete"), "merge": ("merge",)}  # what the changes of each kind of plan promise
+STEP = "step"
+# what the changes of each kind of plan promise
+EFFECTS = {"push": ("create", "update", "delete"), "merge": ("merge",), STEP: ("create",)}
 
 _of = t.plan.c.connection_id == sa.bindparam("of")
 _this, _waits = t.plan.c.id == sa.bindparam("plan"), t.plan.c.status.in_(("draft", "held"))
@@ -58,7 +61,8 @@ _THEIRS = (
 class Plan:
     """counts: {"interaction": {"create": n, "update": n, "delete": n}, ...}; unchanged and not_due complete the books.
 
-    kind: "push", or "merge" for a tool's own duplicates, {"person": {"merge": n}}.
+    kind: "push", "merge" for a tool's own duplicates, {"person": {"merge": n}}, or "step" for what an assistant proposed.
+    proposed: {"by": the actor, "named", "via"} of such a one; its approval takes a nonce (`hub.outbox.nonces`).
     """
 
     id: int
@@ -68,6 +72,7 @@ class Plan:
     not_due: dict[str, int] = field(default_factory=dict)
     held: str = ""
     kind: str = "push"
+    proposed: dict[str, str] | None = None
 
     @property
     def changes(self) -> int:
@@ -103,8 +108,9 @@ def make(c: Connection, scope: Scope, now: datetime, brake_percent: float, brake
 
 
 def begin(c: Connection, connection_id: int, now: datetime, kind: str = "push") -> Plan:
-    """An empty draft, in place of older ones of its kind that nobody approved."""
-    tell(c, _SUPERSEDE, [{"of": connection_id, "of_kind": kind}])
+    """An empty draft, in place of older ones of its kind that nobody approved; proposals wait side by side."""
+    if kind != STEP:
+        tell(c, _SUPERSEDE, [{"of": connection_id, "of_kind": kind}])
     row = {
         "connection_id": connection_id, "kind": kind, "created_at": micros(now), "status": "draft", "counts": "{}",
         "digest": b"",
@@ -183,13 +189,15 @@ def over(going: int, standing: int, percent: float, count: int, what: str) -> st
 
 
 def _stored(plan: Plan) -> dict[str, Any]:
-    return {"counts": plan.counts, "unchanged": plan.unchanged, "not_due": plan.not_due, "held": plan.held}
+    kept = {"counts": plan.counts, "unchanged": plan.unchanged, "not_due": plan.not_due, "held": plan.held}
+    return {**kept, "proposed": plan.proposed} if plan.proposed else kept
 
 
 def read(c: Connection, plan_id: int) -> Plan | None:
     for status, counts, kind in fetch(c, _PLAN, plan=plan_id):
         stored = json.loads(counts)
-        return Plan(plan_id, status, stored["counts"], stored["unchanged"], stored["not_due"], stored["held"], kind)
+        counted = stored["counts"], stored["unchanged"], stored["not_due"], stored["held"]
+        return Plan(plan_id, status, *counted, kind, stored.get("proposed"))
     return None
 
 
@@ -199,8 +207,14 @@ def newest(c: Connection, connection_id: int, statuses: tuple[str, ...] = OPEN, 
     return read(c, plan_id) if plan_id else None
 
 
-def approve(c: Connection, plan_id: int, actor: str, now: datetime) -> bool:
-    """Let a draft or held plan be applied; False when it is neither."""
+def approve(c: Connection, plan_id: int, actor: str, now: datetime, nonce: str = "") -> bool:
+    """Let a draft or held plan be applied; False when it is neither.
+
+    Raises ConfigError for what an assistant proposed without the nonce that the actor was shown with it (`nonce`).
+    """
+    found = read(c, plan_id)
+    if found is not None and found.proposed and found.status in {"draft", "held"}:
+        nonces.must_fit(c, plan_id, actor, nonce, now)
     return bool(fetch(c, _APPROVE, plan=plan_id, actor=actor, now=micros(now)))
 
 

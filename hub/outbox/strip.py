@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.outbox.steps import keys_about
 from hub.store import chunks
 from hub.store import tables as t
 
@@ -18,9 +19,10 @@ GONE = "erased"  # a state no application and no undo looks at
 
 
 def strip(c: Connection, keys: Iterable[str]) -> None:
-    """Empty every change under these keys, applied or not."""
+    """Empty every change under these keys, applied or not, and what was proposed about whom they name."""
     s = t.change.c
-    for part in chunks(sorted(set(keys))):
+    named = set(keys)
+    for part in chunks(sorted(named.union(keys_about(c, named)))):
         rows = c.execute(sa.select(s.id, s.state, s.outcome, s.payload, s.receipt).where(s.key.in_(part))).all()
         for cid, state, outcome, payload, receipt in rows:
             stands = state == "done" and outcome in {"created", "unchanged"}

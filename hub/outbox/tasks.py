@@ -71,8 +71,9 @@ _ELSEWHERE = (
     .order_by(t.item.c.record_id)
 )  # fmt: skip
 _WRITTEN = sa.select(t.remote.c.key, t.remote.c.remote_id, t.remote.c.hash).where(
-    t.remote.c.connection_id == sa.bindparam("of"), t.remote.c.kind == "task", t.remote.c.remote_id != ""
-)
+    t.remote.c.connection_id == sa.bindparam("of"), t.remote.c.kind == "task", t.remote.c.remote_id != "",
+    t.remote.c.key.startswith("t"),  # what an assistant proposed has no source to follow
+)  # fmt: skip
 
 
 def _written(c: Connection, connection_id: int) -> dict[str, tuple[str, bytes | None]]:
