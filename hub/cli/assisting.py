@@ -7,12 +7,14 @@ from hub.cli import OK
 from hub.cli.opening import opened, user
 from hub.cli.output import Screen
 
-# What the operator's assistant may ask: it reads, and changes nothing.
-_READS = ("customers.read", "bodies.read", "health.read", "reports.read")
+# What the operator's assistant may ask: it reads, and where it is let proposes what a person then approves.
+_READS = frozenset({"customers.read", "bodies.read", "health.read", "reports.read"})
+_PROPOSES = frozenset({"plans.propose"})
 VARIABLE = "IHUB_TOKEN"
 
 
 def args_mcp(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--propose", action="store_true", help="it may propose next steps, for a person to approve")
     p.epilog = (
         f"With {VARIABLE} in its environment it sees what that token may see;\n"
         "without, all that there is. Elsewhere: `ihub serve` with [web] answers at /mcp."
@@ -40,7 +42,8 @@ def run_mcp(args: argparse.Namespace, screen: Screen) -> int:
 
         def desk() -> Desk:
             if not token:
-                return Desk(engine, replace(local, permissions=frozenset(_READS), via="mcp"))
+                may = _READS | _PROPOSES if args.propose else _READS
+                return Desk(engine, replace(local, permissions=may, via="mcp"))
             viewer = door.bearer(token)
             if viewer is None:
                 raise AuthError(f"{VARIABLE} opens nothing: `ihub token create` makes another")

@@ -2,11 +2,16 @@
 
 import argparse
 import asyncio
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from hub.cli import OK, UsageError
-from hub.cli.opening import opened
-from hub.cli.output import Screen
-from hub.cli.text import plural
+from hub.cli.opening import opened, user
+from hub.cli.output import Screen, can_ask
+from hub.cli.text import clean, moment, plural
+
+if TYPE_CHECKING:
+    from hub.engine import Engine
 
 
 def args_approve(p: argparse.ArgumentParser) -> None:
@@ -34,13 +39,40 @@ def run_approve(args: argparse.Namespace, screen: Screen) -> int:
             screen.line(f"Hold {number} is released: {plural(removed, 'record')} removed.", "green")
             screen.hint("Each was asked for once more at the source; what still answers has stayed.")
             return OK
-        from hub.engine import push
-
-        plan = push.approve(engine, number)
-        screen.emit({**plan.to_dict(), "status": "approved"})
-        screen.line(f"Plan {number} is approved: {plural(plan.changes, 'change')}.", "green")
+        plan = _approved(engine, number, screen)
+        screen.emit(plan)
+        screen.line(f"Plan {number} is approved: {plural(plan['changes'], 'change')}.", "green")
         screen.hint(f"Next: `ihub apply {number}`.")
     return OK
+
+
+def _approved(engine: "Engine", number: int, screen: Screen) -> dict[str, Any]:
+    """What an assistant proposed takes a person who was shown it here: the nonce is never printed, and nothing stands in for it."""
+    from hub import outbox
+    from hub.api.errors import ConfigError
+    from hub.engine import push
+
+    with engine.store.read() as c:
+        plan = outbox.read(c, number)
+    if plan is None or not plan.proposed or plan.status != "draft":
+        return {**push.approve(engine, number).to_dict(), "status": "approved"}
+
+    from hub.access import Viewer
+    from hub.service import Desk, plans
+
+    desk = Desk(engine, Viewer.local(user()))
+    nonce = plans.approval(desk, number)["nonce"]
+    [step] = plans.review(desk, number)["changes_shown"]
+    screen.complain(f"An assistant proposed this: {clean(step['title'])}")
+    for field in step["fields"]:
+        value = field["after"]
+        screen.complain(
+            f"  {field['title']}: {moment(value, screen.zone) if isinstance(value, datetime) else clean(value)}"
+        )
+    if not screen.ask("Approve it?"):
+        where = "it stays open" if can_ask() else "say yes to it at a terminal, or in the browser"
+        raise ConfigError(f"plan {number} was proposed by an assistant, and nobody here approved it: {where}")
+    return plans.approve(desk, number, nonce)
 
 
 def run_reject(args: argparse.Namespace, screen: Screen) -> int:

@@ -42,6 +42,7 @@ def args_undo(p: argparse.ArgumentParser) -> None:
 def run_plan(args: argparse.Namespace, screen: Screen) -> int:
     from hub import outbox
     from hub.engine import push
+    from hub.outbox import steps
 
     documents = []
     with opened(args, screen) as engine:
@@ -55,7 +56,14 @@ def run_plan(args: argparse.Namespace, screen: Screen) -> int:
             if n:
                 screen.line()
             show_plan(screen, plan, name, first)
-    screen.emit(documents[0] | ({"others": documents[1:]} if documents[1:] else {}))
+        with engine.store.read() as c:
+            proposed = steps.waiting(c)
+    if proposed:
+        screen.hint(
+            f"Assistants proposed {plural(len(proposed), 'next step')}: `ihub approve {proposed[0]}` shows the oldest."
+        )
+    more = {"proposed": proposed} if proposed else {}
+    screen.emit(documents[0] | more | ({"others": documents[1:]} if documents[1:] else {}))
     return OK
 
 
@@ -186,6 +194,8 @@ def _agreed(engine: "Engine", plan: "Plan", name: str, is_yes: bool, screen: Scr
     """Why the plan may not go, "" when it may. A held one takes a person: --yes and approve = "auto" are not enough."""
     if plan.status in {"approved", "applying"}:
         return ""
+    if plan.kind == "step":
+        return f"an assistant proposed plan {plan.id}: `ihub approve {plan.id}` shows it to a person, who decides"
     what = f"{_named(plan)} to {name}"
     if plan.held:
         screen.complain(f"The brake holds plan {plan.id}: {plan.held}.")
@@ -241,7 +251,7 @@ def run_undo(args: argparse.Namespace, screen: Screen) -> int:
         name = push.destination_of(engine, args.plan)
         with engine.store.read() as c:
             plan = outbox.read(c, args.plan)
-        needs_yes = plan is not None and plan.kind == "push" and plan.status in {"applied", "partly"} and not args.yes
+        needs_yes = plan is not None and plan.kind != "merge" and plan.status in {"applied", "partly"} and not args.yes
         if plan and needs_yes and not screen.ask(f"Take back {_named(plan)} at {name}?"):
             say = "it stays as it is" if can_ask() else f"say `ihub undo {plan.id} --yes` where nobody can be asked"
             return fail(screen, USAGE, f"plan {plan.id} was not taken back; {say}")

@@ -1,4 +1,4 @@
-"""MCP: a small set of use cases for the assistants that teams use. It reads; nothing it offers writes to a tool.
+"""MCP: a small set of use cases for the assistants that teams use. It reads, and proposes; nothing it offers writes to a tool.
 
 In: who asks. Out: a server for stdio or streamable HTTP. What strangers wrote comes marked, without hidden characters and
 live links, and cut to a size: it is data, never instructions. Needs the extra `web`.
