@@ -1,21 +1,33 @@
 """What answers look like. The words are those of `ihub --json`; instants are RFC 3339 in UTC."""
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=0)]
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    """What a caller gets. What a use case says besides is left out until it is described here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 7.0 is 7."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 class Given(BaseModel):
-    """What a caller sends: a field nobody knows is refused."""
+    """What a caller sends: a field nobody knows is refused, and so is a number for a flag."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, strict=True)
+
+
+# The bounds come first: behind a validator they would be missing in the description.
+Number = Annotated[int, Field(ge=1, lt=2**53), BeforeValidator(_whole)]
+Cursor = Annotated[int, Field(ge=0, le=2**53), BeforeValidator(_whole)]
 
 
 class Problem(BaseModel):
@@ -103,6 +115,67 @@ class Timeline(Model):
     next: str | None
 
 
+class People(Model):
+    people: list[Party]
+
+
+class Whose(Model):
+    public_id: str
+    kind: str
+    name: str | None
+
+
+class Bit(Model):
+    """Some words of an entry; hit: what was looked for."""
+
+    text: str
+    hit: bool
+
+
+class Hit(Entry):
+    party: Whose | None
+    excerpt: list[Bit]
+
+
+class Hits(Model):
+    """Newest first. A page may hold less than was asked for and still have a next one."""
+
+    entries: list[Hit]
+    next: str | None
+
+
+class ItemOwner(Model):
+    """public_id: null for somebody whom only the tool knows."""
+
+    public_id: str | None
+    name: str
+
+
+class Item(Model):
+    """A deal, service, task or ticket, as a tool has it. amount: a decimal number as text; empty where the kind has none."""
+
+    id: str
+    kind: Literal["deal", "service", "task", "ticket"]
+    title: str
+    state: str
+    is_closed: bool
+    due_at: datetime | None
+    amount: str
+    currency: str
+    severity: str
+    owner: ItemOwner | None
+    about: list[Whose]
+    connection: str
+    stream: str
+    external_id: str
+    url: str
+
+
+class Items(Model):
+    items: list[Item]
+    next: str | None
+
+
 class Conversation(Model):
     entries: list[Entry]
 
@@ -179,6 +252,11 @@ class Plan(Model):
     held: str
 
 
+class Approval(Model):
+    nonce: str | None
+    until: datetime | None
+
+
 class PlanShown(Plan):
     destination: str
     preview: list[dict[str, Any]]
@@ -213,13 +291,84 @@ class Proposal(Given):
     )
 
 
-class Act(Given):
-    """merge, different: two public ids; split: addresses or ids of one party; undo: an act's number; accept, reject: a question's."""
+class Approved(Given):
+    nonce: str = Field("", max_length=200, description="for what an assistant proposed: as `approval` gave it")
 
-    act: str = Field(max_length=16)
-    what: list[str | int] = Field(min_length=1, max_length=100)
+
+class _Act(Given):
     why: str = Field("", max_length=500)
-    is_preview: bool = Field(False, description="only say what would change")
+    is_preview: bool = Field(False, description="only say what would change; the answer's ETag is for If-Match")
+
+
+Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+
+
+class ActOnTwo(_Act):
+    """what: two public ids."""
+
+    act: Literal["merge", "different"]
+    what: list[Id] = Field(min_length=2, max_length=2)
+
+
+class ActOfSplit(_Act):
+    """what: addresses or ids of one party."""
+
+    act: Literal["split"]
+    what: list[Id] = Field(min_length=1, max_length=100)
+
+
+class ActOnNumber(_Act):
+    """what: an act's number for undo, else a question's."""
+
+    act: Literal["undo", "accept", "reject"]
+    what: list[Number] = Field(min_length=1, max_length=1)
+
+
+Act = Annotated[ActOnTwo | ActOfSplit | ActOnNumber, Field(discriminator="act")]
+
+
+class Touched(Model):
+    """A party that an act would change. was: its name before."""
+
+    public_id: str
+    name: str
+    was: str
+    kind: str
+    is_new: bool
+    is_emptied: bool
+
+
+class Moved(Model):
+    """An address or id that goes from one party to another."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    text: str
+    from_: str = Field(alias="from")
+    to: str
+
+
+class FieldChanged(Model):
+    party: str
+    field: str
+    before: str
+    after: str
+
+
+class Refusal(Model):
+    party: str
+    channel: str
+    is_new: bool
+
+
+class Changed(Model):
+    """entries: filed under others than before. written: entries by connection that the next plan looks at again."""
+
+    parties: list[Touched]
+    moves: list[Moved]
+    entries: Count
+    fields: list[FieldChanged]
+    refusals: list[Refusal]
+    written: dict[str, Count]
 
 
 class Acted(Model):
@@ -227,64 +376,4 @@ class Acted(Model):
 
     act: int | None
     what: str
-    changed: dict[str, Any]
-
-
-class Questions(Model):
-    questions: list[dict[str, Any]]
-    total: Count
-    withheld: Count
-
-
-class Acts(Model):
-    acts: list[dict[str, Any]]
-
-
-class Edges(Model):
-    is_same: bool
-    left: dict[str, Any]
-    right: dict[str, Any]
-    edges: list[dict[str, Any]]
-
-
-class Quarantined(Model):
-    connection: str
-    stream: str
-    external_id: str
-    reason: str
-    failed_at: datetime
-    raw_bytes: Count
-
-
-class Quarantine(Model):
-    records: list[Quarantined]
-
-
-class Rows(Model):
-    streams: list[dict[str, Any]]
-
-
-class HookGiven(Given):
-    """events: patterns such as deal.created, contact.* or *.deleted. is_own: of your own private mailbox, too."""
-
-    url: str = Field(min_length=8, max_length=2000)
-    events: list[str] = Field(["*"], min_length=1, max_length=50)
-    description: str = Field("", max_length=256)
-    is_own: bool = False
-
-
-class HookEdited(Given):
-    url: str | None = Field(None, min_length=8, max_length=2000)
-    events: list[str] | None = Field(None, min_length=1, max_length=50)
-    description: str | None = Field(None, max_length=256)
-
-
-class HookPaused(Given):
-    why: str = Field("", max_length=200)
-
-
-class HookReplayed(Given):
-    """Cursors, as the deliveries have them: behind `after`, up to `until`."""
-
-    after: int = Field(ge=0, le=2**53)
-    until: int | None = Field(None, ge=1, le=2**53)
+    changed: Changed

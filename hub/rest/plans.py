@@ -2,17 +2,18 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 
-from hub.rest.app import AtDesk
-from hub.rest.models import Plan, PlanPage, PlanShown, Proposal, Pushed
+from hub.rest.asking import AtDesk, unchanged
+from hub.rest.models import Approval, Approved, Plan, PlanPage, PlanShown, Proposal, Pushed
 from hub.service import plans
 
 router = APIRouter(prefix="/plans", tags=["plans"])
+AS_SEEN = [Depends(unchanged)]
 Number = Annotated[int, Path(ge=1, le=2**53)]
 
 
-@router.get("", response_model=PlanPage)
+@router.get("", response_model=PlanPage, name="list")
 def all_plans(
     at: AtDesk,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -34,25 +35,31 @@ def plan(at: AtDesk, number: Number, limit: Annotated[int, Query(ge=1, le=1000)]
     return plans.plan(at, number, limit)
 
 
-@router.post("/{number}/approve", response_model=Plan)
-def approve(at: AtDesk, number: Number) -> Any:
+@router.get("/{number}/approval", response_model=Approval)
+def approval(at: AtDesk, number: Number) -> Any:
+    """What approving an assistant's proposal takes, for a person to whom the plan is shown; both null for other plans."""
+    return {"nonce": None, "until": None, **plans.approval(at, number)}
+
+
+@router.post("/{number}/approve", response_model=Plan, dependencies=AS_SEEN)
+def approve(at: AtDesk, number: Number, given: Approved | None = None) -> Any:
     """Let it be applied."""
-    return plans.approve(at, number)
+    return plans.approve(at, number, given.nonce if given else "")
 
 
-@router.post("/{number}/reject", response_model=Plan)
+@router.post("/{number}/reject", response_model=Plan, dependencies=AS_SEEN)
 def reject(at: AtDesk, number: Number) -> Any:
     """Nothing of it is written."""
     return plans.reject(at, number)
 
 
-@router.post("/{number}/apply", response_model=Pushed)
+@router.post("/{number}/apply", response_model=Pushed, dependencies=AS_SEEN)
 async def apply(at: AtDesk, number: Number) -> Any:
     """Make an approved plan's changes. Safe to send again after anything."""
     return await plans.apply(at, number)
 
 
-@router.post("/{number}/undo", response_model=Pushed)
+@router.post("/{number}/undo", response_model=Pushed, dependencies=AS_SEEN)
 async def undo(at: AtDesk, number: Number) -> Any:
     """Take an applied plan back at the tool."""
     return await plans.undo(at, number)

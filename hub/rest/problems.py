@@ -8,22 +8,15 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from hub.access import Forbidden, Invalid, ProofNeeded, SignInRefused
-from hub.api import AuthError, ConfigError, HubError, RateLimited, Transient
-from hub.identity import NotPossible
-from hub.service import NotFound
+from hub.access import Forbidden, Invalid
+from hub.api import HubError
+from hub.rest.described import MEDIA_TYPE, TITLES, methods_at
+from hub.service.refusals import REFUSALS, status_of
 
-MEDIA_TYPE = "application/problem+json"
-TITLES = {
-    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-    409: "Conflict", 412: "Precondition Failed", 413: "Content Too Large", 415: "Unsupported Media Type",
-    422: "Unprocessable Content", 429: "Too Many Requests", 500: "Internal Server Error", 502: "Bad Gateway",
-    503: "Service Unavailable",
+ALWAYS = {
+    "cache-control": "no-store", "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }  # fmt: skip
-_STATUS: tuple[tuple[type[Exception], int], ...] = (  # the first that fits
-    (NotFound, 404), (ProofNeeded, 403), (Forbidden, 403), (SignInRefused, 401), (Invalid, 422), (NotPossible, 409),
-    (ConfigError, 409), (RateLimited, 503), (Transient, 502), (AuthError, 502), (HubError, 502),
-)  # fmt: skip
 
 
 def problem(status: int, detail: str = "", headers: Mapping[str, str] | None = None, **more: str) -> Response:
@@ -34,15 +27,15 @@ def problem(status: int, detail: str = "", headers: Mapping[str, str] | None = N
 
 def install(app: FastAPI) -> None:
     """Every error of ours, of the framework and of nobody in particular becomes a problem document."""
-    app.add_exception_handler(HubError, _of_ours)
-    app.add_exception_handler(NotPossible, _of_ours)
+    for kind in REFUSALS:
+        app.add_exception_handler(kind, lambda _, exc: of_ours(exc))
     app.add_exception_handler(RequestValidationError, _of_a_request)
     app.add_exception_handler(HTTPException, _of_the_framework)
-    app.add_exception_handler(Exception, lambda _, __: problem(500, "a mistake of ours; it is in the log"))
+    app.add_exception_handler(Exception, lambda _, __: problem(500, "a mistake of ours; it is in the log", ALWAYS))
 
 
-def _of_ours(_: Request, exc: Exception) -> Response:
-    status = next(code for kind, code in _STATUS if isinstance(exc, kind))
+def of_ours(exc: Exception) -> Response:
+    status = status_of(exc)
     more: dict[str, str] = {}
     headers: dict[str, str] = {}
     detail = exc.message if isinstance(exc, HubError) else str(exc)
@@ -67,7 +60,9 @@ def _of_a_request(_: Request, exc: Exception) -> Response:
     return problem(422, f"{name} in the {where}: {found.get('msg', 'is wrong')}", field=name)
 
 
-def _of_the_framework(_: Request, exc: Exception) -> Response:
+def _of_the_framework(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
-    headers = dict(exc.headers or {})
+    headers = {name.lower(): value for name, value in (exc.headers or {}).items()}
+    if exc.status_code == 405:
+        headers["allow"] = ", ".join(methods_at(request.app, request.scope["path"])) or headers.get("allow", "")
     return problem(exc.status_code, exc.detail if exc.detail != TITLES.get(exc.status_code) else "", headers)
