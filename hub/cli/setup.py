@@ -2,11 +2,10 @@
 
 import argparse
 import asyncio
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hub.cli import FAILED, OK, PARTLY, REAUTH, USAGE
+from hub.cli import OK, PARTLY, REAUTH
 from hub.cli.opening import combined, no_connections, opened, ordered
 from hub.cli.output import Screen, as_json
 from hub.cli.text import clean, plural
@@ -92,7 +91,7 @@ def args_check(p: argparse.ArgumentParser) -> None:
 def run_check(args: argparse.Namespace, screen: Screen) -> int:
     with opened(args, screen) as engine:
         names = ordered(engine, args.names)
-        found = [asyncio.run(_check(engine, name, screen)) for name in names]
+        found = [_check(engine, name, screen) for name in names]
         code = combined([x["exit_code"] for x in found])
         screen.emit({"exit_code": code, "settings": engine.settings.source.file, "connections": found})
         file = engine.settings.source.file or "no file, only defaults and environment"
@@ -108,33 +107,11 @@ def run_check(args: argparse.Namespace, screen: Screen) -> int:
         return code
 
 
-async def _check(engine: "Engine", name: str, screen: Screen) -> dict[str, Any]:
-    """One connection's permission matrix as plain JSON; its trouble is a part of the answer."""
-    from hub.api.errors import AuthError, ConfigError, HubError
-    from hub.engine import push
+def _check(engine: "Engine", name: str, screen: Screen) -> dict[str, Any]:
+    from hub.engine import connect
 
     screen.progress(f"checking {name}")
-    shown: dict[str, Any] = {
-        "connection": name, "connector": engine.settings.connections[name].connector, "exit_code": OK, "error": "",
-        "account": "", "label": "", "own_identities": [], "permissions": [],
-    }  # fmt: skip
-    try:
-        matrix = await engine.check(name)
-        push.prove(engine, name)
-    except HubError as exc:
-        code = USAGE if isinstance(exc, ConfigError) else REAUTH if isinstance(exc, AuthError) else FAILED
-        return shown | {"exit_code": code, "error": str(exc)}
-    optional = {s.name for s in engine.registry.get(shown["connector"]).manifest.scopes if not s.is_required}
-    rows = [
-        {"stream": p.stream, "action": p.action, "is_granted": p.is_granted, "detail": p.detail, "scope": p.scope,
-         "is_required": p.scope not in optional}
-        for p in matrix.permissions
-    ]  # fmt: skip
-    short = any(not r["is_granted"] and r["is_required"] for r in rows)
-    return shown | {
-        "exit_code": PARTLY if short else OK, "account": matrix.account_id, "label": matrix.label,
-        "own_identities": list(matrix.own_identities), "permissions": rows,
-    }  # fmt: skip
+    return asyncio.run(connect.check(engine, name))
 
 
 def _show_check(screen: Screen, x: dict[str, Any]) -> None:
@@ -183,25 +160,10 @@ def run_connect(args: argparse.Namespace, screen: Screen) -> int:
     """Run the connector's own sign-in and keep what it gives, encrypted."""
     import webbrowser
 
-    from hub import settings as config
-    from hub.api.errors import ConfigError
+    from hub.engine import connect
 
     with opened(args, screen) as engine:
         [name] = ordered(engine, [args.name])
-        connection = engine.settings.connections[name]
-        cls = engine.registry.get(connection.connector)
-        sign_in = _sign_in(cls)
-        if sign_in is None:
-            where = f": {cls.manifest.docs}" if cls.manifest.docs else ""
-            raise ConfigError(
-                f"{cls.manifest.title} has no sign-in through the browser: its credentials stand in the settings{where}"
-            )
-        if not (os.environ.get("HUB_SECRET_KEY") or os.environ.get("HUB_SECRET_KEY_FILE")):
-            raise ConfigError(
-                "no key to keep the sign-in with: set HUB_SECRET_KEY, for every later run too\n"
-                "  Fix: export HUB_SECRET_KEY=$(ihub init --key), and keep a copy apart from the data"
-            )
-        values = config.connector_settings(connection, cls.settings_model)
 
         def show(url: str) -> None:
             screen.complain("Open this address in a browser and allow access:")
@@ -209,39 +171,13 @@ def run_connect(args: argparse.Namespace, screen: Screen) -> int:
             if not args.no_browser:
                 webbrowser.open(url)
 
-        grant = sign_in(values, show=show, timeout_s=SIGN_IN_WAIT_S)
-        _keep(engine, name, grant)
-        found = asyncio.run(_check(engine, name, screen))
+        grant = connect.in_terminal(engine, name, show, SIGN_IN_WAIT_S)
+        found = _check(engine, name, screen)
         screen.emit({**found, "scopes": list(getattr(grant, "scopes", ()))})
         _show_check(screen, found)
         if found["exit_code"] == OK:
             screen.hint(f"Next: `ihub sync {name}`.")
         return int(found["exit_code"])
-
-
-def _sign_in(cls: Any) -> Any:
-    """What the connector offers: `authorize(settings, *, show, timeout_s)`, else its package's `connect`, or None.
-
-    It answers with an object that has `refresh_token` (text) and may have `scopes`.
-    """
-    import sys
-
-    return getattr(cls, "authorize", None) or getattr(sys.modules.get(cls.__module__), "connect", None)
-
-
-def _keep(engine: "Engine", name: str, grant: Any) -> None:
-    """Store the refresh token where the connector's own token source will look for it."""
-    from hub.api.errors import ContractBroken
-
-    connector = engine.connector(name)
-    try:
-        key = getattr(connector.http_profile().token, "name", "")
-        if not key or not getattr(grant, "refresh_token", ""):
-            raise ContractBroken(f"the sign-in of {name} gave nothing that can be kept")
-        value = {"refresh_token": str(grant.refresh_token), "scope": " ".join(getattr(grant, "scopes", ()))}
-        connector.services.tokens.put(key, value)
-    finally:
-        asyncio.run(connector.aclose())
 
 
 # --- what is installed ----------------------------------------------------------------------------------------------

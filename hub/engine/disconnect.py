@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from hub import status as st
 from hub.api import HubError, Transient
+from hub.engine import granted
 from hub.engine.engine import Engine
 from hub.engine.erase import Eraser, counts
 from hub.store import micros
@@ -121,3 +122,4 @@ def _let_go(engine: Engine, connection_id: int) -> None:
         c.execute(sa.update(t.connection).where(t.connection.c.id == connection_id).values(**values))
         is_open = (t.issue.c.connection_id == connection_id, t.issue.c.closed_at.is_(None))
         c.execute(sa.update(t.issue).where(*is_open).values(closed_at=now))
+        granted.forget(c, connection_id)

@@ -22,6 +22,7 @@ from hub import access, identity, reconcile
 from hub import settings as config
 from hub import status as st
 from hub.api import AuthError, Clock, ConfigError, Connector, HubError, PermissionMatrix, Services, Transient
+from hub.engine import granted, keys
 from hub.engine.identities import AUDIT, Identities
 from hub.engine.page import StreamRun
 from hub.engine.pull import StreamResult, confirm_gone, end_run, pull_stream
@@ -141,13 +142,14 @@ class Engine:
         return [name for name, c in self.settings.connections.items() if c.enabled]
 
     def connector(self, name: str, row: Mapping[str, Any] | None = None) -> Connector[Any]:
-        """The connection's connector, built from its settings. Raises ConfigError naming field and file.
+        """The connection's connector, built from its settings and what was typed of them.
 
+        Raises ConfigError naming field and file, and AuthError for what cannot be decrypted any more.
         row: the connection's, where the caller has it.
         """
         connection = self._configured(name)
         cls = self.registry.get(connection.connector)
-        values = config.connector_settings(connection, cls.settings_model)
+        values = config.connector_settings(keys.completed(self.secrets, connection), cls.settings_model)
         row = row or self._row(name)
         services = Services(
             account=f"{connection.connector}:{row['account_id'] or name}", clock=self.clock,
@@ -242,6 +244,7 @@ class Engine:
         }  # fmt: skip
         with self.store.write() as c:
             change(c, t.connection, [values])
+            granted.keep(c, values["id"], matrix, self.clock.now())
         if len(matrix.own_identities) > 1:
             now = self.clock.now()
             with self.store.write() as c:

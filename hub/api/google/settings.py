@@ -11,9 +11,11 @@ from pydantic import ConfigDict, SecretStr, field_validator, model_validator
 
 from hub.api.auth import OAuthRefresh, ServiceAccount, TokenSource
 from hub.api.connector import ConnectorSettings
+from hub.api.consent import Consent
 
 SCOPE_ROOT = "https://www.googleapis.com/auth/"
 SIGN_IN_HOST = "oauth2.googleapis.com"
+ISSUER = "https://accounts.google.com"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -32,7 +34,7 @@ class GoogleSettings(ConnectorSettings):
     service_account_key: SecretStr | None = None
 
     base_url: str
-    auth_url: str = "https://accounts.google.com/o/oauth2/v2/auth"
+    auth_url: str = f"{ISSUER}/o/oauth2/v2/auth"
     token_url: str = f"https://{SIGN_IN_HOST}/token"
 
     @field_validator("base_url")
@@ -62,6 +64,20 @@ class GoogleSettings(ConnectorSettings):
     def scopes(self) -> tuple[str, ...]:
         """What this connection asks for: no more than its settings need."""
         raise NotImplementedError
+
+    def consent(self) -> Consent | None:
+        """How a person allows access in the browser; None for a service account, which nobody has to sign in."""
+        if not self.client_id:
+            return None
+        return Consent(
+            "Google", self.auth_url, self.token_url, self.client_id, self.client_secret.get_secret_value(), self.scopes(),
+            {
+                "access_type": "offline",  # a refresh token, not only an access token
+                "prompt": "consent",  # Google gives the refresh token again only when consent is given again
+                "login_hint": self.login,
+            },
+            issuer=ISSUER, no_refresh="remove the app at myaccount.google.com and connect again",
+        )  # fmt: skip
 
     def sign_in(self, name: str, subject: str) -> TokenSource:
         """name: where the hub's token store keeps the tokens. subject: whom a service account acts for."""
