@@ -27,10 +27,14 @@ ACTS = {
     "account-password": "a password was set",
     "account-linked": "an account was tied to a sign-in provider's name for it",
     "tool-called": "an assistant asked something",
+    "tool-refused": "an assistant was not given what it asked for",
     "sessions-ended": "sessions of an account were ended",
     "token-made": "a token was made",
     "token-revoked": "a token was revoked",
     "connection-seen": "a connection became one person's own, or the team's",
+    "connection-signed-in": "an account was signed in for a connection, on a page",
+    "connection-key": "keys of a connection were typed into the hub",
+    "connection-let-go": "a connection was let go, on a page",
 }
 
 

@@ -23,7 +23,7 @@ from hub.access.accounts import Account
 from hub.access.errors import Invalid, SignInRefused
 from hub.access.keys import hashed, new_secret
 from hub.access.ledger import note
-from hub.access.signing import Door, SignedIn
+from hub.access.signing import Door, SignedIn, inside
 from hub.api import Http, HttpProfile, HubError, Manifest, Services, Transient
 from hub.store import micros
 from hub.store.tables_access import account_link, oidc_state, session
@@ -104,7 +104,7 @@ class Oidc:
         now = self.door.now()
         row = {
             "hash": hashed(state), "session_hash": hashed(cookie), "provider": self.provider.name, "nonce": nonce,
-            "verifier": verifier, "redirect_uri": redirect_uri, "return_to": _inside(return_to), "is_proof": is_proof,
+            "verifier": verifier, "redirect_uri": redirect_uri, "return_to": inside(return_to), "is_proof": is_proof,
             "created_at": micros(now), "expires_at": micros(now + STATE_LASTS),
         }  # fmt: skip
         await asyncio.to_thread(self._keep, row)
@@ -371,9 +371,3 @@ def _must_be_safe(url: Any) -> None:
     )
     if parts is None or not is_safe or not parts.hostname or parts.username is not None:
         raise _Refused("discovery-address")
-
-
-def _inside(path: str) -> str:
-    """A path of our own; "/" for anything that could lead elsewhere."""
-    is_ours = path.startswith("/") and path[1:2] not in ("/", "\\") and path.isprintable() and "\\" not in path
-    return path if is_ours else "/"

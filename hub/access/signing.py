@@ -192,3 +192,9 @@ class _Judged:
     kept: str
     renewed: str
     address: str
+
+
+def inside(path: str) -> str:
+    """A path of our own; "/" for anything that could lead elsewhere."""
+    is_ours = path.startswith("/") and path[1:2] not in ("/", "\\") and path.isprintable() and "\\" not in path
+    return path if is_ours else "/"

@@ -1,6 +1,6 @@
 """What waits for a person, what is tied to nobody, which keys say nothing, and who did what. Reads only; shapes as in `hub.identity.showing`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,7 +43,22 @@ def queue(
     pairs: dict[frozenset[int], Any] = {}  # two that became parts of one may each have been asked about
     for r in _first(c, ranked, limit, after):
         pairs.setdefault(frozenset((r.mine, r.theirs)), r)
-    rows = list(pairs.values())
+    return _whole(c, list(pairs.values()))
+
+
+def by_rule(c: Connection) -> dict[str, int]:
+    """How many questions are open, by the rule that could not decide."""
+    open_ones = _WAITING.subquery().c
+    return dict(c.execute(sa.select(open_ones.rule, sa.func.count()).group_by(open_ones.rule)).tuples().all())
+
+
+def question(c: Connection, review: int) -> Row | None:
+    """One open question, as `queue` has it; None for one that waits no more."""
+    return next(iter(_whole(c, c.execute(_WAITING.where(_d.id == review)).all())), None)
+
+
+def _whole(c: Connection, rows: Sequence[Any]) -> list[Row]:
+    """Rows of `_WAITING` as they are asked."""
     sides = _sides(c, {p for r in rows for p in (r.mine, r.theirs)})
     return [
         {

@@ -26,6 +26,27 @@ def search(desk: Desk, text: str, limit: int = 10) -> list[Row]:
         return [_shown(p) for p in reports.find(c, text, min(limit, MOST), seen)]
 
 
+def search_text(
+    desk: Desk, text: str, *, limit: int = 20, before: str | None = None, party: str | None = None
+) -> Row:  # fmt: skip
+    """Entries by their words, newest first (`hub.reports.search`): {"entries": [...], "next": the mark of the next page}.
+
+    text: words, all of them; "some words in this order"; -word without it; of the last one the beginning is enough.
+    Entries are as on a timeline, with `party` (whose: {"public_id", "name", "kind"} or None) and `excerpt` ([{"text",
+    "hit"}]). Any text can be asked, one without a word finds nothing. Raises NotFound (party), Invalid (limit, before).
+    """
+    if not 1 <= limit <= MOST:
+        raise Invalid(f"is {limit}", field="limit", fix=f"a whole number from 1 to {MOST}")
+    with desk.reading(BODIES_READ) as (c, seen):
+        try:
+            return reports.search(c, text, limit=limit, before=before, party=party, seen=seen)
+        except KeyError:
+            raise _nobody(str(party)) from None
+        except ValueError:
+            fix = "take it from `next` of the page before"
+            raise Invalid("is no mark of a page", field="before", fix=fix) from None
+
+
 def brief(desk: Desk, party: str) -> Row:
     """The four answers with their sources (`hub.reports.brief`). Raises NotFound."""
     with desk.reading(CUSTOMERS_READ) as (c, seen):
@@ -40,7 +61,8 @@ def brief(desk: Desk, party: str) -> Row:
 
 def timeline(
     desk: Desk, party: str, *, limit: int = 50, before: str | None = None, channel: str | None = None,
-    direction: str | None = None, kind: str | None = None, since: datetime | None = None,
+    direction: str | None = None, kind: str | None = None, since: datetime | None = None, purpose: str | None = None,
+    connection: str | None = None, person: str | None = None,
 ) -> Row:  # fmt: skip
     """A page of the timeline, newest first (`hub.reports.timeline`). Raises NotFound, and Invalid for a strange mark."""
     if not 1 <= limit <= MOST:
@@ -49,7 +71,7 @@ def timeline(
         try:
             page = reports.timeline(
                 c, party, limit=limit, before=before, channel=channel, direction=direction, kind=kind, since=since,
-                seen=seen,
+                purpose=purpose, connection=connection, person=person, seen=seen,
             )  # fmt: skip
         except KeyError:
             raise _nobody(party) from None
@@ -58,6 +80,30 @@ def timeline(
             raise Invalid("is no mark of a page", field="before", fix=fix) from None
         page["entries"] = _readable(desk, page["entries"])
         return page
+
+
+def recent(desk: Desk, limit: int = 12) -> Row:
+    """{"customers": those in touch last with their last entry (`hub.reports.recent`), "is_connected": whether any tool is}."""
+    with desk.reading(CUSTOMERS_READ) as (c, seen):
+        found = reports.recent(c, desk.now, min(limit, MOST), seen)
+        last = _readable(desk, [row["entry"] for row in found])
+        rows = [{**row, "entry": said} for row, said in zip(found, last, strict=True)]
+        return {"customers": rows, "is_connected": bool(desk.engine.names())}
+
+
+def gaps(desk: Desk) -> list[Row]:
+    """Stretches of time that a connection does not cover (`hub.reports.gaps`); the four answers come with them."""
+    with desk.reading(CUSTOMERS_READ) as (c, seen):
+        return reports.gaps(c, desk.now, seen)
+
+
+def members(desk: Desk, organization: str) -> list[Row]:
+    """People of an organization, at most `MOST`, who was in touch last first. Raises NotFound."""
+    with desk.reading(CUSTOMERS_READ) as (c, seen):
+        try:
+            return reports.members(c, organization, MOST, seen)
+        except KeyError:
+            raise _nobody(organization) from None
 
 
 def entry(desk: Desk, interaction: str) -> Row:
@@ -79,14 +125,20 @@ def body(desk: Desk, interaction: str) -> Row:
         return {"text": text, "whole": whole}
 
 
-def conversation(desk: Desk, interaction: str) -> list[Row]:
-    """The entries of the conversation that an entry belongs to, oldest first. Raises NotFound."""
+def conversation(desk: Desk, interaction: str, *, limit: int = _CONVERSATION, after: str = "") -> list[Row]:
+    """The entries of the conversation that an entry belongs to, oldest first. after: an entry, for those behind it.
+
+    Raises NotFound.
+    """
     with desk.reading(CUSTOMERS_READ) as (c, seen):
         iid = _entry_id(c, interaction, seen)
         i = t.interaction.c
         of = c.execute(sa.select(i.conversation_id).where(i.id == iid)).scalar()
         whole = sa.select(i.id).where(i.conversation_id == of, i.gone_at.is_(None), seen(t.interaction))
-        ids = list(c.execute(whole.order_by(i.occurred_at, i.id).limit(_CONVERSATION)).scalars()) if of else [iid]
+        if after:
+            last = c.execute(sa.select(i.occurred_at, i.id).where(i.id == _entry_id(c, after, seen))).one()
+            whole = whole.where(sa.tuple_(i.occurred_at, i.id) > sa.tuple_(*map(sa.literal, last)))
+        ids = list(c.execute(whole.order_by(i.occurred_at, i.id).limit(limit)).scalars()) if of else [iid]
         return _readable(desk, entries(c, ids, seen))
 
 

@@ -32,9 +32,9 @@ def endpoint(desk: Desk, public_id: str) -> Row:
 
 
 def event_types(desk: Desk) -> Row:
-    """Type -> what it tells of."""
+    """Type -> what it says has become of its resource."""
     desk.viewer.must(HOOKS_MANAGE)
-    return dict(hooks.MEANING)
+    return {name: hooks.MEANING[name.split(".")[2]] for name in hooks.TYPES}
 
 
 def add(desk: Desk, url: str, events: Sequence[str], description: str = "", is_own: bool = False) -> Row:

@@ -22,6 +22,11 @@ def report(desk: Desk, name: str, given: Mapping[str, Any] | None = None) -> Row
     return reports.document(_asked(desk, name, given))
 
 
+def page(desk: Desk, name: str, given: Mapping[str, Any] | None = None, rows: int = 100) -> Row:
+    """The same as people read it, with its chart (`hub.reports.page`): no more than so many rows. Raises NotFound, Invalid."""
+    return reports.page(_asked(desk, name, given), rows)
+
+
 def spreadsheet(desk: Desk, name: str, given: Mapping[str, Any] | None = None, *, bom: bool = False) -> bytes:
     """The same as a CSV file, harmless to open. bom: as Excel wants it. Raises NotFound, Invalid."""
     return reports.csv_file(_asked(desk, name, given), bom=bom)

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub import identity
+from hub.access import accounts
 from hub.access.errors import Forbidden, Invalid
 from hub.access.roles import IDENTITY_DECIDE, IDENTITY_REVIEW
 from hub.engine.foresee import foresee
@@ -52,16 +53,54 @@ def why_not(desk: Desk, a: str, b: str) -> Row:
 def queue(desk: Desk, limit: int = 20, after: int | None = None, rule: str = "", above: float | None = None) -> Row:
     """{"questions", "total", "withheld"}: what a person is asked, what touches most first. Raises Invalid for a strange `after`.
 
-    withheld: how many of this page are about somebody of whom private connections of others tell.
+    withheld: how many up to the end of this page are about somebody of whom private connections of others tell.
     """
     with desk.reading(IDENTITY_REVIEW) as (c, seen):
-        try:
-            rows = lists.queue(c, limit, after, rule, above)
-        except KeyError:
-            raise Invalid(f"is {after}", field="after", fix="the number of a question that waits") from None
-        veiled = _veiled(c, seen, {r[side]["party"] for r in rows for side in ("left", "right")})
-        shown = [r for r in rows if not veiled & {r["left"]["party"], r["right"]["party"]}]
-        return {"questions": shown, "total": lists.waiting(c), "withheld": len(rows) - len(shown)}
+        shown: list[Row] = []
+        withheld = 0
+        while not shown:
+            try:
+                rows = lists.queue(c, limit, after, rule, above)
+            except KeyError:
+                raise Invalid(f"is {after}", field="after", fix="the number of a question that waits") from None
+            veiled = _veiled(c, seen, {r[side]["party"] for r in rows for side in ("left", "right")})
+            shown = [r for r in rows if not veiled & {r["left"]["party"], r["right"]["party"]}]
+            withheld += len(rows) - len(shown)
+            if not rows:
+                break
+            after = rows[-1]["review"]
+        return {"questions": shown, "total": lists.waiting(c), "withheld": withheld}
+
+
+def asked_by_rule(desk: Desk) -> list[Row]:
+    """[{"rule", "questions"}]: how many questions there are, by the rule that could not decide, the most first."""
+    with desk.reading(IDENTITY_REVIEW) as (c, _):
+        found = lists.by_rule(c)
+        return [{"rule": rule, "questions": n} for rule, n in sorted(found.items(), key=lambda r: (-r[1], r[0]))]
+
+
+def question(desk: Desk, number: int) -> Row:
+    """One question as `queue` has it. Raises NotFound for one that waits no more."""
+    with desk.reading(IDENTITY_REVIEW) as (c, seen):
+        found = lists.question(c, number)
+        if found is None:
+            raise NotFound(f"question {number} waits no more: somebody answered it, or evidence did")
+        _unveiled(c, seen, {found[side]["party"] for side in ("left", "right")})
+        return found
+
+
+def act(desk: Desk, number: int) -> Row:
+    """One act as `history` has it, the hub's own too. Raises NotFound."""
+    found = [a for a in history(desk, 1, number + 1, with_the_hubs=True) if a["act"] == number]
+    if not found:
+        raise NotFound(f"there is no act {number}: the history has their numbers")
+    return found[0]
+
+
+def names(desk: Desk, actors: Collection[str]) -> dict[str, str]:
+    """Who is meant by "actor": of those that are accounts, their names."""
+    with desk.reading(IDENTITY_REVIEW) as (c, _):
+        return accounts.names(c, actors)
 
 
 def hubs(desk: Desk, limit: int = 50) -> list[Row]:

@@ -16,7 +16,7 @@ from world import World, mail, who
 
 from hub.access import Forbidden, Invalid, Sees, Viewer, roles
 from hub.api import ConfigError, Identifier, Person
-from hub.service import Desk, NotFound, customers, health, hooks, plans, reports
+from hub.service import Desk, NotFound, customers, health, hooks, people, plans, reports
 from hub.service import who as identities
 from hub.store import Store, marks
 from hub.store import tables as t
@@ -73,8 +73,12 @@ def entry(world: World, subject: str) -> str:
 
 ASKED: dict[str, tuple[Callable[..., Any], str, tuple[Any, ...]]] = {
     "search": (customers.search, roles.CUSTOMERS_READ, ("kay",)),
+    "search_text": (customers.search_text, roles.BODIES_READ, ("kay",)),
     "brief": (customers.brief, roles.CUSTOMERS_READ, ("nobody",)),
     "timeline": (customers.timeline, roles.CUSTOMERS_READ, ("nobody",)),
+    "recent": (customers.recent, roles.CUSTOMERS_READ, ()),
+    "gaps": (customers.gaps, roles.CUSTOMERS_READ, ()),
+    "members": (customers.members, roles.CUSTOMERS_READ, ("nobody",)),
     "entry": (customers.entry, roles.CUSTOMERS_READ, ("nothing",)),
     "body": (customers.body, roles.BODIES_READ, ("nothing",)),
     "conversation": (customers.conversation, roles.CUSTOMERS_READ, ("nothing",)),
@@ -85,6 +89,7 @@ ASKED: dict[str, tuple[Callable[..., Any], str, tuple[Any, ...]]] = {
     "sync": (health.sync, roles.CONNECTIONS_MANAGE, ("nowhere",)),
     "listing": (reports.listing, roles.REPORTS_READ, ()),
     "report": (reports.report, roles.REPORTS_READ, ("volume",)),
+    "page": (reports.page, roles.REPORTS_READ, ("volume",)),
     "spreadsheet": (reports.spreadsheet, roles.REPORTS_READ, ("nothing",)),
     "endpoints": (hooks.endpoints, roles.HOOKS_MANAGE, ()),
     "endpoint": (hooks.endpoint, roles.HOOKS_MANAGE, ("ep_x",)),
@@ -99,9 +104,12 @@ ASKED: dict[str, tuple[Callable[..., Any], str, tuple[Any, ...]]] = {
     "resend": (hooks.resend, roles.HOOKS_MANAGE, ("ep_x", "evt_x")),
     "replay_events": (hooks.replay, roles.HOOKS_MANAGE, ("ep_x", 0)),
     "test": (hooks.test, roles.HOOKS_MANAGE, ("ep_x",)),
+    "overview": (plans.overview, roles.PLANS_READ, ()),
+    "review": (plans.review, roles.PLANS_READ, (99,)),
     "plans": (plans.plans, roles.PLANS_READ, ()),
     "plan": (plans.plan, roles.PLANS_READ, (99,)),
     "propose": (plans.propose, roles.PLANS_PROPOSE, ("nowhere",)),
+    "approval": (plans.approval, roles.PLANS_APPROVE, (99,)),
     "approve": (plans.approve, roles.PLANS_APPROVE, (99,)),
     "reject": (plans.reject, roles.PLANS_APPROVE, (99,)),
     "apply": (plans.apply, roles.PLANS_APPROVE, (99,)),
@@ -110,17 +118,32 @@ ASKED: dict[str, tuple[Callable[..., Any], str, tuple[Any, ...]]] = {
     "why_same": (identities.why_same, roles.IDENTITY_REVIEW, ("a", "b")),
     "why_not": (identities.why_not, roles.IDENTITY_REVIEW, ("a", "b")),
     "queue": (identities.queue, roles.IDENTITY_REVIEW, ()),
+    "asked_by_rule": (identities.asked_by_rule, roles.IDENTITY_REVIEW, ()),
+    "question": (identities.question, roles.IDENTITY_REVIEW, (99,)),
+    "names": (identities.names, roles.IDENTITY_REVIEW, (["u1"],)),
+    "act": (identities.act, roles.IDENTITY_REVIEW, (99,)),
     "hubs": (identities.hubs, roles.IDENTITY_REVIEW, ()),
     "history": (identities.history, roles.IDENTITY_REVIEW, ()),
     "expected": (identities.expected, roles.IDENTITY_DECIDE, ("merge", "nobody", "nobody")),
     "perform": (identities.perform, roles.IDENTITY_DECIDE, ("merge", "nobody", "nobody")),
+    "people": (people.listing, roles.USERS_MANAGE, ()),
+    "person": (people.person, roles.USERS_MANAGE, ("nobody",)),
+    "myself": (people.myself, roles.TOKENS_OWN, ()),
+    "account": (people.add, roles.USERS_MANAGE, ("x@ourco.example", "", ["no role"])),
+    "code": (people.code, roles.USERS_MANAGE, ("nobody",)),
+    "set_roles": (people.set_roles, roles.USERS_MANAGE, ("nobody", ["viewer"])),
+    "enable": (people.enable, roles.USERS_MANAGE, ("nobody", True)),
+    "end_sessions": (people.end_sessions, roles.USERS_MANAGE, ("nobody",)),
+    "make_token": (people.make_token, roles.TOKENS_OWN, ("Sheet", ["reports.read"], 30)),
+    "revoke_token": (people.revoke_token, roles.USERS_MANAGE, ("nothing",)),
+    "events": (people.events, roles.LEDGER_READ, ()),
 }
 
 
 def test_every_use_case_is_in_the_table() -> None:
     found = {
         call
-        for module in (customers, health, hooks, plans, reports, identities)
+        for module in (customers, health, hooks, people, plans, reports, identities)
         for name, call in vars(module).items()
         if inspect.isfunction(call) and call.__module__ == module.__name__ and not name.startswith("_")
     }
@@ -139,7 +162,7 @@ def test_a_use_case_asks_for_its_permission_and_for_no_other(world: World, name:
         ask(call, desk(world, BEN, roles.ALL - {permission}), *given)
     try:
         ask(call, desk(world, BEN, frozenset({permission})), *given)
-    except (NotFound, ConfigError):
+    except (NotFound, ConfigError, Invalid):
         pass  # what was asked for is not there: but it was looked for
 
 
@@ -153,6 +176,7 @@ def test_a_private_mailbox_shows_to_its_owner_alone(world: World) -> None:
     for email in (BEN, "cleo@ourco.example"):
         of = desk(world, email)
         told = [customers.brief(of, kay), customers.timeline(of, kay), customers.search(of, "kay")]
+        told += [customers.recent(of), customers.gaps(of)]
         told += [reports.report(of, name) for name in reports.reports.REPORTS]
         told += [identities.queue(of), identities.history(of, with_the_hubs=True), identities.hubs(of)]
         told += [
@@ -166,6 +190,21 @@ def test_a_private_mailbox_shows_to_its_owner_alone(world: World) -> None:
     whole = customers.timeline(desk(world, ANA), kay)
     assert [e["subject"] for e in whole["entries"]] == [f"About my {SECRET}", "About both"]
     assert customers.brief(desk(world, ANA), kay)["relationship"]["by_channel"] == {"email": 2}
+
+
+def test_words_of_a_private_mailbox_are_found_by_its_owner_alone(world: World) -> None:
+    for asked, whose in ((SECRET, None), ("know", None), ("my", party(world, KAY))):
+        for email in (BEN, "cleo@ourco.example"):
+            page = customers.search_text(desk(world, email), asked, party=whose)
+            assert [e["subject"] for e in page["entries"]] == (["About both"] if asked == "know" else [])
+        assert customers.search_text(desk(world, ANA), asked, party=whose)["entries"] != []
+    [both] = customers.search_text(desk(world, BEN), "know")["entries"]
+    assert {s["connection"] for s in both["sources"]} == {"team"}
+    with pytest.raises(NotFound, match="no person"):
+        customers.search_text(desk(world, BEN), "know", party=party(world, f"{SECRET}@clinic.example"))
+    for wrong in ({"limit": 0}, {"before": "x"}):
+        with pytest.raises(Invalid, match="limit|before"):
+            customers.search_text(desk(world), "know", **wrong)
 
 
 def test_what_is_not_seen_is_as_if_it_were_not_there(world: World) -> None:
