@@ -3,9 +3,7 @@
 Everything is real but the company: HTTP, sign-in, paging, the database, the plan and its application.
 """
 
-import contextlib
 import shutil
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def args_demo(parser: "argparse.ArgumentParser") -> None:
-    parser.add_argument("--serve", action="store_true", help="leave the made-up tools up until Ctrl-C")
+    parser.add_argument("--serve", action="store_true", help="leave the tools up and serve the pages, until Ctrl-C")
     parser.add_argument("--folder", metavar="DIR", default=".demo", help="made afresh (default: .demo)")
 
 
@@ -30,7 +28,7 @@ def run_demo(args: "argparse.Namespace", screen: "Screen") -> int:
 
 def run(folder: Path, *, serve: bool = False) -> int:
     """Play the whole demo in `folder` (made afresh); returns the first exit code that is not 0."""
-    from hub.cli.stage import configure, tools
+    from hub.cli.stage import configure, port, tools
     from hub.demo import Company
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -38,11 +36,15 @@ def run(folder: Path, *, serve: bool = False) -> int:
     end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=8)
     company = Company.build(end=end)
     with tools(company) as running:
-        urls = {name: tool.url for name, tool in running.items()}
-        config = configure(folder, company, urls)
+        pages = port()
+        config = configure(folder, company, {name: tool.url for name, tool in running.items()}, pages)
         code = _play(company, running, config)
-        if serve and not code:
-            _wait(config, urls)
+        if code:
+            return code
+        if serve:
+            return _serve(config, pages)
+    _say("The same in a browser: `make demo SERVE=1`, or `ihub demo --serve`, plays this again, keeps the tools up and serves "
+         f"the pages at http://127.0.0.1:{pages}")  # fmt: skip
     return code
 
 
@@ -96,10 +98,11 @@ def _say(text: str) -> None:
     print("\n" + "\n".join(textwrap.wrap(text, 78, break_on_hyphens=False)), flush=True)
 
 
-def _wait(config: Path, urls: "Mapping[str, str]") -> None:
-    shown = ", ".join(f"{name} {url}" for name, url in urls.items())
-    _say(f"The tools stay up until you press Ctrl-C: {shown}. Try, in another terminal: "
-         f"ihub --config {config} timeline NAME")  # fmt: skip
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            time.sleep(3600)
+def _serve(config: Path, pages: int) -> int:
+    """The tools stay up beside `ihub serve` until Ctrl-C."""
+    from hub.cli.stage import invitation
+
+    _say("Now in a browser: in a moment this link makes your account, an admin's. It works once:")
+    print(f"\n  {invitation(config, pages)}")
+    _say("Ctrl-C ends the pages and the tools.")
+    return _command("", ["serve"], config)

@@ -48,7 +48,7 @@ def run_serve(args: argparse.Namespace, screen: Screen) -> int:
         screen.progress(f"starting the schedule of {plural(len(names), 'connection')}", is_forced=True)
 
         async def run() -> None:
-            async with _receiving(engine) as hooks, _answering(engine) as web, telling(engine):
+            async with _receiving(engine) as hooks, answering(engine) as web, telling(engine):
                 await flows.serve(
                     engine, data_dir=engine.settings.hub.data_dir, tick_seconds=args.tick,
                     concurrency=args.concurrency or engine.settings.schedule.concurrency,
@@ -58,6 +58,8 @@ def run_serve(args: argparse.Namespace, screen: Screen) -> int:
         def ready(url: str, hooks: str, web: str) -> None:
             screen.clear()
             screen.line(f"Running {plural(len(names), 'connection')} on schedule; Ctrl-C stops.", "green")
+            if web:
+                screen.line(f"Web: {web}", "bold")
             for name in names:
                 schedule = engine.settings.schedule_of(name)
                 when = f"cron {schedule.cron}" if schedule.cron else f"every {span(schedule.every or timedelta(0))}"
@@ -112,8 +114,8 @@ async def _receiving(engine: "Engine") -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _answering(engine: "Engine") -> AsyncIterator[str]:
-    """REST and MCP beside the schedule, where the settings give them a port; their address, else ""."""
+async def answering(engine: "Engine") -> AsyncIterator[str]:
+    """Pages, REST and MCP beside the schedule, where the settings give them a port; their address, else ""."""
     from hub.api.errors import ConfigError
 
     given = engine.settings.web
@@ -121,7 +123,7 @@ async def _answering(engine: "Engine") -> AsyncIterator[str]:
         yield ""
         return
     try:
-        from hub import mcp, rest
+        from hub import mcp, rest, web
     except ModuleNotFoundError as exc:
         raise ConfigError(
             f'[web] needs what is not installed ({exc.name}): pip install "interaction-hub[web]"'
@@ -131,13 +133,16 @@ async def _answering(engine: "Engine") -> AsyncIterator[str]:
 
     door, public = Door(engine.store, engine.clock), given.public_url.rstrip("/")
     assistants = mcp.create_app(engine, door, public or f"http://{given.host}:{given.port}")
-    programs = rest.create_app(engine, door)
+    programs, people = rest.create_app(engine, door), web.create_app(engine, door, public)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        is_mcp = (
-            scope["type"] == "lifespan" or scope["path"] == "/mcp" or scope["path"].startswith("/.well-known/oauth")
-        )
-        await (assistants if is_mcp else programs)(scope, receive, send)
+        path = scope.get("path", "")
+        if scope["type"] == "lifespan" or path == "/mcp" or path.startswith("/.well-known/oauth"):
+            await assistants(scope, receive, send)
+        elif path.startswith("/api/") or path in {"/healthz", "/readyz", "/metrics"}:
+            await programs(scope, receive, send)
+        else:
+            await people(scope, receive, send)
 
     async def sweeping() -> None:
         """What has ended goes, once a day: sessions, codes, counts of failures."""

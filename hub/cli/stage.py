@@ -6,8 +6,9 @@ Tools whose connector is not installed are left out; the CRM and the mailboxes h
 import base64
 import json
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 TOKEN = "demo-token"  # noqa: S105 - the made-up portal's, on loopback
 SECRETS = {"token", "client_secret", "refresh_token", "api_key"}
+PORT = 8080  # of the pages, as the documentation has it
 NEEDED, MORE = ("hubspot", "gmail"), ("calendar", "zendesk", "mailchimp")
 
 HUB = """\
@@ -65,6 +67,33 @@ def tools(company: "Company") -> "Iterator[dict[str, Running]]":
             running[name] = stack.enter_context(registry.emulator(name)(**options).serve())
             _FILL[name](company, running[name])
         yield running
+
+
+def port() -> int:
+    """Where the pages will be: the port that the documentation names, or any other where that one is taken."""
+    for wanted in (PORT, 0):
+        with socket.socket() as free, suppress(OSError):
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", wanted))
+            return int(free.getsockname()[1])
+    raise OSError("no port is free")
+
+
+def invitation(config: Path, pages: int) -> str:
+    """The address at which whoever opens it first makes the first account."""
+    from hub import settings
+    from hub.access import Viewer, accounts
+    from hub.api import Clock
+    from hub.cli.opening import user
+    from hub.store import Store
+
+    store = Store.open(settings.load(str(config)).hub.database_url)
+    try:
+        with store.write() as c:
+            code = accounts.first_code(c, Viewer.local(user()), Clock().now())
+    finally:
+        store.close()
+    return f"http://127.0.0.1:{pages}/sign-in/code?code={code}"
 
 
 def deliver(gmail: "Running", mails: "Iterable[DemoMail]") -> None:
@@ -124,9 +153,16 @@ _FILL = {
 }  # fmt: skip
 
 
-def configure(folder: Path, company: "Company", urls: Mapping[str, str]) -> Path:
-    """Write hub.toml for these tools (connector name -> base URL without a slash at the end); secrets as variables."""
+def configure(folder: Path, company: "Company", urls: Mapping[str, str], pages: int = 0) -> Path:
+    """Write hub.toml for these tools (connector name -> base URL without a slash at the end); secrets as variables.
+
+    pages: the port of the hub's own pages; 0 for none. What they keep is encrypted with a key that ends with this process.
+    """
+    from cryptography.fernet import Fernet
+
+    os.environ.setdefault("HUB_SECRET_KEY", Fernet.generate_key().decode())
     text = HUB.format(data=folder.resolve().as_posix(), company=company)
+    text += f"\n[web]\nport = {pages}\n" if pages else ""
     text += TOLD if {"zendesk", "mailchimp"}.issubset(urls) else ""
     for name, connector, options in _connections(company, urls):
         text += CONNECTION.format(name=name, connector=connector, url=urls[connector])

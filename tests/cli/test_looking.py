@@ -37,7 +37,7 @@ def test_an_ambiguous_name_lists_candidates(synced, company: Company) -> None:
     assert shown.out == ""
     assert "which one?" in shown.err
     assert company.hero.person.address[:20] in shown.err
-    document = synced("brief", "a", "--json", code=2).json
+    document = synced("brief", "example", "--json", code=2).json
     assert len(document["candidates"]) == 10
     assert document["error"]["exit_code"] == 2
     assert "owner_identifier_id" not in document["candidates"][0]

@@ -97,7 +97,7 @@ def test_serve_hands_the_engine_to_the_schedule_and_reports(synced, monkeypatch)
     assert set(synced("serve", "--json").json) == {"since", "due", "run", "missed", "doubled"}
 
 
-def test_serve_answers_programs_where_the_settings_give_a_port(synced, monkeypatch) -> None:
+def test_serve_answers_people_and_programs_where_the_settings_give_a_port(synced, monkeypatch) -> None:
     seen: dict[str, Any] = {}
 
     async def serve(engine: Any, **given: Any) -> None:
@@ -105,14 +105,17 @@ def test_serve_answers_programs_where_the_settings_give_a_port(synced, monkeypat
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             seen["ready"] = (await client.get("/readyz")).text
             seen["asked"] = (await client.get("/api/v1/health")).status_code
+            seen["page"] = (await client.get("/health")).headers["location"]
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setenv("HUB_WEB__PORT", str(port))
     monkeypatch.setattr("hub.flows.serve", serve)
-    assert f"REST: http://127.0.0.1:{port}/api/v1" in synced("serve").out
-    assert seen == {"ready": "ok", "asked": 401}
+    shown = synced("serve").out
+    assert f"on schedule; Ctrl-C stops.\nWeb: http://127.0.0.1:{port}\n" in shown
+    assert f"REST: http://127.0.0.1:{port}/api/v1\nMCP: http://127.0.0.1:{port}/mcp\n" in shown
+    assert seen == {"ready": "ok", "asked": 401, "page": "/sign-in?next=%2Fhealth"}
 
 
 @pytest.mark.parametrize(

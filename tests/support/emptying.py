@@ -7,13 +7,14 @@ from pathlib import Path
 from hub.store import Store, tables
 
 _EMPTY = [f"delete from {table.name}" for table in reversed(tables.metadata.sorted_tables)]
+_NO_WORDS = ("insert into search (search) values ('delete-all')", "delete from search")  # on SQLite, on PostgreSQL
 
 
 def empty(store: Store) -> None:
     """Take every row out, so that the next test (or example) starts afresh."""
     with store.write() as c:
         cursor = c.connection.cursor()  # past SQLAlchemy, which takes longer over each than the database
-        for statement in _EMPTY if store.is_sqlite else ["; ".join(_EMPTY)]:
+        for statement in [*_EMPTY, _NO_WORDS[0]] if store.is_sqlite else ["; ".join([*_EMPTY, _NO_WORDS[1]])]:
             cursor.execute(statement)
         cursor.close()
 
