@@ -16,7 +16,7 @@ OK, FAILED, USAGE, PARTLY, REAUTH, DRIFT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 GROUPS = (
     ("Set up", ("init", "check", "connect", "disconnect", "connectors", "demo")),
-    ("Pull and look", ("import", "sync", "brief", "timeline", "fields", "explain", "report")),
+    ("Pull and look", ("import", "sync", "search", "brief", "timeline", "fields", "explain", "report")),
     ("Who is who", ("identity",)),
     ("Write to the tools", ("plan", "approve", "reject", "apply", "undo", "conflicts", "choose")),
     ("Keep healthy", ("serve", "health", "census", "quarantine", "replay")),
@@ -33,6 +33,7 @@ COMMANDS = {
     "demo": ("demo", "", "show everything on a made-up company, without any account"),
     "import": ("importing", "mail FILE", "read an mbox, Maildir or Takeout archive; no set-up"),
     "sync": ("pulling", "[NAME...]", "pull what is new, the system of record first"),
+    "search": ("searching", "TEXT", "entries of all timelines by their words"),
     "brief": ("people", "WHO", "four answers about a customer"),
     "timeline": ("people", "WHO", "everything said and written, newest first"),
     "explain": ("explaining", "ID", "why an entry is there: sources, decisions, pushes"),
@@ -54,7 +55,7 @@ COMMANDS = {
     "user": ("users", "VERB ...", "accounts, their roles and one-time codes"),
     "token": ("users", "VERB ...", "tokens for programs"),
     "hook": ("hooks", "VERB ...", "webhooks out: tell other programs of what changes"),
-    "mcp": ("assisting", "", "answer an assistant over stdio; it only reads"),
+    "mcp": ("assisting", "", "answer an assistant over stdio; it reads, and may propose"),
     "connector": ("authoring", "new NAME", "begin a connector: a package that already works"),
     "emulate": ("serving", "NAME", "serve a vendor's stand-in on this machine"),
     "schema": ("setup", "", "the canonical schema as JSON Schema"),

@@ -10,10 +10,9 @@ import tomllib
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import hub
@@ -22,8 +21,7 @@ from hub.cli.opening import PREFIX
 from hub.health import Ask
 
 
-@dataclass(frozen=True)
-class Glance:
+class Glance(NamedTuple):
     """names: the enabled connections. imports: mail files read in without settings. zone: for showing times."""
 
     ask: Ask

@@ -6,7 +6,6 @@ import os
 import re
 from collections import Counter
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,7 @@ def run_import(args: argparse.Namespace, screen: Screen) -> int:
         entry = Remembered(name, CONNECTOR, values, tuple(dict.fromkeys(mine or before)))
         senders = asyncio.run(_look(engine, configured, entry, screen))
         guessed = () if _is_known(engine) or entry.mine else _guess(senders)
-        entry = replace(entry, mine=entry.mine or guessed)
+        entry = entry._replace(mine=entry.mine or guessed)
         remember(engine, configured, entry)
         [result] = asyncio.run(sync_all(engine, [name], screen, [], None))
         with engine.store.read() as c:

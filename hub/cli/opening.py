@@ -5,15 +5,13 @@ Imported mail files are connections too, but stand in no settings file: they are
 """
 
 import argparse
-import getpass
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub import SETTINGS_FILES
 from hub.cli.output import Screen
@@ -31,8 +29,7 @@ NOTHING_YET = (
 )
 
 
-@dataclass(frozen=True)
-class Remembered:
+class Remembered(NamedTuple):
     """One imported file: `settings` as its connector takes them, `mine` the addresses and domains said to be ours."""
 
     name: str
@@ -163,6 +160,8 @@ def here(engine: "Engine") -> "Desk":
 
 def user() -> str:
     """Who is signed in to the machine."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from time import monotonic
 from typing import Any, TextIO
@@ -19,18 +18,17 @@ STATUS_STYLES = {
 PROGRESS_EVERY_S = 5.0
 
 
-@dataclass
 class Screen:
-    """One command's output. `is_json`: `emit` prints the document and `line` nothing, else the other way round."""
+    """One command's output. `is_json`: `emit` prints the document and `line` nothing, else the other way round.
 
-    is_json: bool = False
-    is_quiet: bool = False
-    zone: tzinfo = UTC
-    out: TextIO = field(default_factory=lambda: sys.stdout)
-    err: TextIO = field(default_factory=lambda: sys.stderr)
-    columns: int = 80
+    A plain class, as all that `ihub health` needs: the module dataclasses costs more than its question to the database.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self, is_json: bool = False, is_quiet: bool = False, zone: tzinfo = UTC, out: TextIO | None = None, err: TextIO | None = None
+    ) -> None:  # fmt: skip
+        self.is_json, self.is_quiet, self.zone = is_json, is_quiet, zone
+        self.out, self.err = out or sys.stdout, err or sys.stderr
         self.colour = _has_colour(self.out)
         self.columns = _columns(self.out)
         self._progress = ""

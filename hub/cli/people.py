@@ -85,7 +85,7 @@ def undecided(screen: Screen, who: str, found: Sequence[dict[str, Any]]) -> int:
         message = f"nobody matches {who!r}"
         screen.emit({"error": {"message": message, "exit_code": FAILED}, "candidates": []})
         screen.complain(
-            f"ihub: {message}: give an address, a name or a part of one\n"
+            f"ihub: {message}: give an address, a name or words of one\n"
             "  `ihub report summary` shows how many people are known; nothing at all? `ihub sync` first"
         )
         return FAILED

@@ -154,7 +154,7 @@ def _show_code(d: _Desk, code: str, found: "Account | None") -> int:
         else "Its owner types it and sets a password"
     )
     d.screen.hint(
-        f"{who}, where pages are served (not in this version yet). It works once, until {moment(until, d.screen.zone)}. "
+        f"{who}, at /sign-in/code of the pages that `ihub serve` serves. It works once, until {moment(until, d.screen.zone)}. "
         "Programs need no password: `ihub token create`."
     )
     return OK
