@@ -71,4 +71,6 @@ def test_who_may_look(site: Site) -> None:
         assert browser.get("/people").status_code == people
         assert browser.get("/ledger").status_code == ledger
         assert browser.get("/account").status_code == 200
-        assert browser.post("/people", {"email": "no address", "role": ["viewer"]}).status_code == (422 if people == 200 else 403)
+        assert browser.post("/people", {"email": "no address", "role": ["viewer"]}).status_code == (
+            422 if people == 200 else 403
+        )
