@@ -30,7 +30,12 @@ PublicId = Annotated[str, Path(max_length=64, description="a public id, as searc
 def search(
     at: AtDesk,
     q: Annotated[
-        str, Query(min_length=1, max_length=200, description="words of a name, an address, a number; the last may be the beginning of one")
+        str,
+        Query(
+            min_length=1,
+            max_length=200,
+            description="words of a name, an address, a number; the last may be the beginning of one",
+        ),
     ],
     limit: Annotated[int, Query(ge=1, le=customers.MOST)] = 10,
 ) -> Any:

@@ -183,7 +183,9 @@ def _crowd(store: Store) -> World:
     return world
 
 
-@pytest.mark.parametrize("text", ["%", "+", "(", "_", "100%", "a_a", "\\", "x\\", "", "   ", "'", "nobody", "%%", "a%z"])
+@pytest.mark.parametrize(
+    "text", ["%", "+", "(", "_", "100%", "a_a", "\\", "x\\", "", "   ", "'", "nobody", "%%", "a%z"]
+)
 def test_odd_questions_find_nobody_rather_than_everybody(view: World, text: str) -> None:
     assert ask(view, reports.find, text) == []
 
