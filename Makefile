@@ -15,7 +15,7 @@ export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 .PHONY: help install demo test tests lint bench bench-identity record lock clean
 
 help:
-	@echo "make demo     a made-up company's tools become one customer timeline (SERVE=1 keeps the tools up)"
+	@echo "make demo     a made-up company's tools become one customer timeline (SERVE=1 keeps them and the pages up)"
 	@echo "make test     every check: style, types, room borders, tests on SQLite and PostgreSQL"
 	@echo "make bench    measurements as ratios (benchmarks/README.md)"
 	@echo "make bench-identity  who is who, beside other matchers (benchmarks/identity/README.md; ARGS=--quick)"

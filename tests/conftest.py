@@ -127,7 +127,7 @@ def database_url(request: pytest.FixtureRequest, sqlite_folder: Path) -> Iterato
 # Long files of few tests. xdist begins with the files of many tests: these would come last, and one worker at them keep
 # all waiting. The first ones wait more than they work.
 FIRST = (
-    "tests/flows/test_serve.py", "plugins/imap/tests/test_real_mailbox.py", "plugins/caldav/tests/test_real_servers.py",
+    "tests/flows/test_serve.py", "tests/browser", "plugins/imap/tests/test_real_mailbox.py", "plugins/caldav/tests/test_real_servers.py",
     "plugins/imap/tests/test_dovecot.py", "plugins/caldav/tests/test_real_data.py", "tests/e2e/test_real_mailbox.py",
     "tests/faults/test_faults.py", "tests/faults/test_kill.py", "tests/faults/test_merge_kill.py", "tests/engine/test_convergence.py",
     "tests/cli/test_five_tools.py", "tests/faults/test_push.py", "tests/conformance/test_broken.py",
@@ -139,11 +139,12 @@ ALONE = ("tests/cli/test_five_tools.py",)  # of the command line's tests, those 
 
 
 class _ByFile(LoadScopeScheduling):
-    """A file's tests run in one worker, which makes what they share once; so do all tests of the command line."""
+    """A file's tests run in one worker, which makes what they share once; so do all of the command line, and all of the browser."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "tests/cli" if file.startswith("tests/cli/") and file not in ALONE else file
+        folder = next((f for f in ("tests/cli", "tests/browser") if file.startswith(f"{f}/")), "")
+        return folder if folder and file not in ALONE else file
 
     def _assign_work_unit(self, node: Any) -> None:
         for file in FIRST:

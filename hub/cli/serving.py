@@ -49,6 +49,9 @@ def run_serve(args: argparse.Namespace, screen: Screen) -> int:
 
         async def run() -> None:
             async with _receiving(engine) as hooks, answering(engine) as web, telling(engine):
+                if web:  # it answers already, while the scheduler takes its time
+                    screen.line(f"Web: {web}", "bold")
+                    screen.out.flush()
                 await flows.serve(
                     engine, data_dir=engine.settings.hub.data_dir, tick_seconds=args.tick,
                     concurrency=args.concurrency or engine.settings.schedule.concurrency,
@@ -58,8 +61,6 @@ def run_serve(args: argparse.Namespace, screen: Screen) -> int:
         def ready(url: str, hooks: str, web: str) -> None:
             screen.clear()
             screen.line(f"Running {plural(len(names), 'connection')} on schedule; Ctrl-C stops.", "green")
-            if web:
-                screen.line(f"Web: {web}", "bold")
             for name in names:
                 schedule = engine.settings.schedule_of(name)
                 when = f"cron {schedule.cron}" if schedule.cron else f"every {span(schedule.every or timedelta(0))}"

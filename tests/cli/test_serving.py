@@ -113,7 +113,7 @@ def test_serve_answers_people_and_programs_where_the_settings_give_a_port(synced
     monkeypatch.setenv("HUB_WEB__PORT", str(port))
     monkeypatch.setattr("hub.flows.serve", serve)
     shown = synced("serve").out
-    assert f"on schedule; Ctrl-C stops.\nWeb: http://127.0.0.1:{port}\n" in shown
+    assert shown.startswith(f"Web: http://127.0.0.1:{port}\nRunning 2 connections on schedule")
     assert f"REST: http://127.0.0.1:{port}/api/v1\nMCP: http://127.0.0.1:{port}/mcp\n" in shown
     assert seen == {"ready": "ok", "asked": 401, "page": "/sign-in?next=%2Fhealth"}
 

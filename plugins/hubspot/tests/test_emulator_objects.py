@@ -205,6 +205,24 @@ def test_any_write_moves_the_last_modified_time_even_an_equal_one(site: Site) ->
     assert changed["properties"]["hs_lastmodifieddate"] == changed["updatedAt"]
 
 
+def test_a_deal_is_closed_by_its_stage(site: Site) -> None:
+    made = site.call(
+        "POST",
+        f"{V3}/deals",
+        201,
+        {"properties": {"dealname": "Crates", "pipeline": "default", "dealstage": "contractsent"}},
+    )
+    path = f"{V3}/deals/{made['id']}"
+    for stage, closed, won in (
+        ("closedlost", "true", "false"),
+        ("closedwon", "true", "true"),
+        ("contractsent", "false", "false"),
+    ):
+        site.call("PATCH", path, 200, {"properties": {"dealstage": stage}})
+        row = site.call("GET", path, 200, properties="hs_is_closed,hs_is_closed_won")["properties"]
+        assert (row["hs_is_closed"], row["hs_is_closed_won"]) == (closed, won)
+
+
 def test_an_empty_string_clears_and_the_lifecycle_only_moves_forward(site: Site) -> None:
     made = site.call("POST", f"{V3}/contacts", 201, {"properties": {"firstname": "A", "lifecyclestage": "customer"}})
     path = f"{V3}/contacts/{made['id']}"

@@ -130,7 +130,7 @@ def _headers(text: str) -> dict[str, Any]:
 
 
 def derived(kind: ObjectType, changes: Mapping[str, str]) -> dict[str, str]:
-    """What HubSpot fills in from the given changes: addresses out of headers, body previews, the e-mail domain."""
+    """What HubSpot fills in from the given changes: addresses out of headers, body previews, the e-mail domain, whether a deal is over."""
     found: dict[str, str] = {}
     for name in _BODIES.get(kind.plural, ()):
         if name in changes:
@@ -140,6 +140,10 @@ def derived(kind: ObjectType, changes: Mapping[str, str]) -> dict[str, str]:
         found |= _addresses(changes["hs_email_headers"])
     if kind.plural == "contacts" and "email" in changes:
         found["hs_email_domain"] = changes["email"].rpartition("@")[2]
+    if kind.plural == "deals" and "dealstage" in changes:
+        stage = changes["dealstage"]
+        found["hs_is_closed"] = str(stage in {"closedwon", "closedlost"}).lower()
+        found["hs_is_closed_won"] = str(stage == "closedwon").lower()
     return found
 
 
