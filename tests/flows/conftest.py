@@ -89,11 +89,11 @@ class SmallEngine:
     def of(self, connection: str) -> list[Run]:
         return [run for run in self.runs if run.connection == connection]
 
-    def wait_for(self, claim: Callable[[], object], timeout_s: float = 40) -> None:
+    def wait_for(self, claim: Callable[[], object], timeout_s: float = 90) -> None:
         with self.changed:
             assert self.changed.wait_for(claim, timeout_s), "the engine was not called in time"
 
-    def wait_ended(self, connection: str, timeout_s: float = 40) -> None:
+    def wait_ended(self, connection: str, timeout_s: float = 90) -> None:
         self.wait_for(
             lambda: any(run.ended and run.connection not in self.leased for run in self.of(connection)), timeout_s
         )

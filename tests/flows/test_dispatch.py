@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from opentelemetry import trace
+from spans import Tracer
 
 from hub.flows.contract import EngineLike, SyncResultLike
 from hub.flows.dispatch import Dispatcher, Outcome
@@ -54,6 +56,19 @@ def begun(dispatcher: Dispatcher, *names: str) -> list[asyncio.Task[Outcome]]:
 async def settle() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+async def test_a_span_says_how_a_sync_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracer = Tracer()
+    monkeypatch.setattr(trace, "get_tracer", lambda _: tracer)
+    for result, is_error in ((Result(), False), (Result("degraded", 3), True)):
+        engine = Engine("a", result=result)
+        engine.go.set()
+        dispatcher = Dispatcher(engine, 1)
+        dispatcher.claim()
+        await dispatcher.run("a")
+        span = tracer.spans.pop()
+        assert (span.name, span.told["hub.status"], span.is_error) == ("sync a", result.status, is_error)
 
 
 async def test_the_small_engine_is_an_engine() -> None:
