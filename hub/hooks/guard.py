@@ -62,9 +62,13 @@ def check_url(url: str, allow_loopback: bool = False) -> SplitResult:
     last = host.rstrip(".").rpartition(".")[2]
     if literal is None and (last.isdigit() or last.startswith("0x")):
         raise Refused(f"{host} is a number written in an odd way")  # 127.1, 0x7f.1, 2130706433, 0177.0.0.1
-    is_here = host == "localhost" or (literal is not None and literal.is_loopback)
+    is_here = last == "localhost" or (
+        literal is not None and literal.is_loopback
+    )  # RFC 6761: all its names are this machine
     if parts.scheme == "http" and not (allow_loopback and is_here):
         raise Refused("the address has to begin with https://")
+    if is_here and not allow_loopback:
+        raise Refused(f"{host} is this machine: a webhook goes nowhere inside")
     if literal is not None:
         _must_be_public(str(literal), allow_loopback)
     return parts

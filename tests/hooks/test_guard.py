@@ -42,7 +42,13 @@ def test_an_address_that_one_may_go_to(url: str) -> None:
 
 
 def test_this_machine_only_for_development() -> None:
-    for url in ("http://127.0.0.1:8000/in", "http://localhost/in", "http://[::1]/in", "https://127.0.0.1/"):
+    for url in (
+        "http://127.0.0.1:8000/in",
+        "http://localhost/in",
+        "http://[::1]/in",
+        "https://127.0.0.1/",
+        "https://hub.localhost./",
+    ):
         check_url(url, allow_loopback=True)
         with pytest.raises(Refused):
             check_url(url)

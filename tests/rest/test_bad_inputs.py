@@ -33,7 +33,8 @@ class Hostile(Site):
 
 
 @pytest.fixture
-def bad(kept_store: Store) -> Hostile:
+def bad(kept_store: Store, monkeypatch: pytest.MonkeyPatch) -> Hostile:
+    monkeypatch.setenv("HUB_SECRET_KEY", Fernet.generate_key().decode())  # else webhooks are refused for want of one
     return kept(kept_store, "hostile", Hostile)
 
 
