@@ -127,8 +127,9 @@ def database_url(request: pytest.FixtureRequest, sqlite_folder: Path) -> Iterato
 # Long files of few tests. xdist begins with the files of many tests: these would come last, and one worker at them keep
 # all waiting. The first ones wait more than they work.
 FIRST = (
-    "tests/flows/test_serve.py", "tests/browser", "plugins/imap/tests/test_real_mailbox.py", "plugins/caldav/tests/test_real_servers.py",
+    "tests/flows/test_serve.py", "plugins/imap/tests/test_real_mailbox.py", "plugins/caldav/tests/test_real_servers.py",
     "plugins/imap/tests/test_dovecot.py", "plugins/caldav/tests/test_real_data.py", "tests/e2e/test_real_mailbox.py",
+    "tests/browser",
     "tests/faults/test_faults.py", "tests/faults/test_kill.py", "tests/faults/test_merge_kill.py", "tests/engine/test_convergence.py",
     "tests/cli/test_five_tools.py", "tests/faults/test_push.py", "tests/conformance/test_broken.py",
     "tests/store/test_database.py", "tests/outbox/test_refusals.py", "tests/identity/corpus/test_corpus.py",

@@ -130,7 +130,7 @@ class Serving:
 
         self._thread = threading.Thread(target=main)
         self._thread.start()
-        assert ready.wait(100), "serve did not get ready"
+        assert ready.wait(190), "serve did not get ready"  # longer than it gives itself
         if self.error:
             raise self.error
         return self
