@@ -20,7 +20,7 @@ from hub.flows import ServeError
 
 from .conftest import Result, Serving, SmallEngine
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]  # a first start of Prefect may take most of it
 
 
 def test_a_scheduled_run_calls_the_engine(serving: Serving) -> None:
