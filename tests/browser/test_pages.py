@@ -1,10 +1,12 @@
 """What holds for every page: no barrier axe-core finds, no sideways scrolling, not too heavy, nothing wrong unseen."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.browser import places
 from tests.browser.chromium import Chromium
-from tests.browser.hubs import Hub
+from tests.browser.hubs import PASSWORD, Hub
 from tests.browser.tab import Tab
 
 MOST_BYTES = 150_000
@@ -44,3 +46,25 @@ def test_no_empty_page_is_a_barrier(first_day: Hub, tab: Tab, axe_source: str) -
         if wrong := [*tab.overflows(), *tab.barriers(axe_source)]:
             found[path] = wrong
     assert found == {}
+
+
+def test_no_page_that_comes_in_between_is_a_barrier(own_hub: Hub, tab: Tab, axe_source: str) -> None:
+    """Is it still you; what has been open for too long; the way to a tool's own sign-in."""
+    own_hub.account("olga@brindlepost.example", "admin")
+    own_hub.signed_in(
+        tab, "admin", email="olga@brindlepost.example", ago=timedelta(minutes=11), path="/setup/connections/mail_ines"
+    )
+    button = tab.called("button", "Sign in")
+    tab.follow("button", button)
+    assert tab.title == "Is it still you?"
+    assert [*tab.overflows(), *tab.barriers(axe_source), *tab.troubles(allowing=(403,))] == []
+    tab.fill("Your password", PASSWORD)
+    tab.leaving(lambda: tab.press("Enter"))
+    tab.sees("Sign in at ")
+    assert [*tab.overflows(), *tab.barriers(axe_source)] == []
+    tab.go("/account")
+    tab.js("document.querySelector('.menu').open = true")
+    tab.js("document.querySelectorAll('[name=csrf]').forEach((field) => { field.value = 'of another session' })")
+    tab.follow("button", "Sign out")
+    assert tab.title == "Load the page again"
+    assert [*tab.overflows(), *tab.barriers(axe_source), *tab.troubles(allowing=(403,))] == []
